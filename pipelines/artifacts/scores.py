@@ -1,0 +1,69 @@
+"""Scores: figures, each with what it was measured on, how many cases, and an interval where there is one.
+
+table scores   of, metric, on, value, low, high, n, note; one row per figure
+beside it      metrics.json, the values for `dvc metrics`; small CSV tables for plots and the report
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipelines.artifacts.parquet import Artifact, Table, column
+
+
+class Scores(Artifact):
+    noun = "scores"
+    tables: ClassVar = {
+        "scores": Table(
+            column("of", pa.string(), "the artifact that was scored, noun/row"),
+            column("metric", pa.string(), "name of the figure"),
+            column("on", pa.string(), "what it was measured on: a split, a word-pair set"),
+            column("value", pa.float64(), "the figure"),
+            column("low", pa.float64(), "lower end of the 95 % interval", nullable=True),
+            column("high", pa.float64(), "upper end of the 95 % interval", nullable=True),
+            column("n", pa.int64(), "how many cases it rests on", "cases"),
+            column("note", pa.string(), "what a reader must know: coverage, cap, protocol; may be empty"),
+        )
+    }
+    key: ClassVar = ["of", "metric", "on"]
+    expectations: ClassVar = [
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_finite", "max_value": 0}},
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n", "min_value": 0}},
+        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "inside_interval", "value_set": [True]}},
+        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "name"}},
+    ]
+
+    def frame(self) -> pd.DataFrame:
+        return self.read().to_pandas()
+
+    def metrics(self) -> dict:
+        """{of: {metric: {on: value}}}, as `dvc metrics show` wants it."""
+        nested: dict = {}
+        for row in self.read(columns=["of", "metric", "on", "value"]).to_pylist():
+            nested.setdefault(row["of"], {}).setdefault(row["metric"], {})[row["on"]] = row["value"]
+        return nested
+
+    def finish(self) -> None:
+        """Writes metrics.json from the table, so that the two cannot disagree."""
+        (self.folder / "metrics.json").write_text(json.dumps(self.metrics(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def profile(self) -> pd.DataFrame:
+        """The table without its note, and name, n_not_finite, inside_interval."""
+        frame = self.frame().drop(columns="note")
+        bounds = frame[["value", "low", "high"]].astype(float)
+        return frame.assign(
+            name=frame["of"] + " " + frame["metric"] + " " + frame["on"],
+            n_not_finite=(~np.isfinite(bounds["value"])).astype(int),
+            inside_interval=~((bounds["value"] < bounds["low"]) | (bounds["value"] > bounds["high"])),
+        )
+
+
+def columns(figures: Iterable[dict[str, Any]]) -> dict[str, list]:
+    """What `out.append` takes, from one dict per figure; low, high and note may be left out."""
+    rows = [{"low": None, "high": None, "note": "", **figure} for figure in figures]
+    return {name: [row[name] for row in rows] for name in Scores.tables["scores"].fields}

@@ -1,0 +1,93 @@
+"""Codings: what the artifact keeps, and what its gate looks at."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.artifacts.codings import Codings
+from pipelines.errors import Fault
+from pipelines.method import Run
+
+
+def codings(folder, matrix, error=None, items=None):
+    matrix = np.asarray(matrix, np.float32)
+    with Run(folder).open(Codings) as out:
+        out.append(
+            item=items or [f"w{i}" for i in range(len(matrix))], coding=matrix, error=[0.0] * len(matrix) if error is None else error
+        )
+    return out.artifact
+
+
+def test_comes_back_as_it_was_written(tmp_path):
+    made = Codings(codings(tmp_path / "c", [[1, 2], [3, 4], [5, 6]], error=[0, 0.5, 2]).folder)
+    made.verify()
+    assert made.name == "codings/c"
+    assert made.items() == ["w0", "w1", "w2"]
+    assert made.size == 2
+    assert made.matrix().tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert np.array_equal(made.memmap(), made.matrix())
+    assert made.read(columns=["error"]).column("error").to_pylist() == [0, 0.5, 2]
+
+
+def test_the_pieces_it_was_written_in_leave_no_trace(tmp_path):
+    matrix = np.arange(20, dtype=np.float32).reshape(10, 2)
+    whole = codings(tmp_path / "a" / "c", matrix)
+    with Run(tmp_path / "b" / "c").open(Codings) as out:
+        for start, end in ((0, 1), (1, 7), (7, 10)):
+            out.append(item=[f"w{i}" for i in range(start, end)], coding=matrix[start:end], error=[0.0] * (end - start))
+    assert (whole.folder / "codings.parquet").read_bytes() == (out.artifact.folder / "codings.parquet").read_bytes()
+
+
+def test_plain_pandas_reads_it(tmp_path):
+    import pandas as pd
+
+    frame = pd.read_parquet(codings(tmp_path / "c", [[1, 2], [3, 4]]).folder / "codings.parquet")
+    assert frame.columns.tolist() == ["item", "coding", "error"]
+    assert frame["coding"].iloc[1].tolist() == [3, 4]
+
+
+def test_a_model_is_kept_as_plain_arrays_and_json(tmp_path):
+    with Run(tmp_path / "c").open(Codings) as out:
+        out.append(item=["a"], coding=np.ones((1, 2)), error=[0])
+        out.model({"sizes": [3, 2]}, {"scale": np.float32(2), "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T})
+    settings, weights = out.artifact.model()
+    assert settings == {"sizes": [3, 2]}
+    assert weights["scale"].shape == ()
+    assert weights["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_the_profile_shows_numbers_that_are_not_finite_and_what_was_lost(tmp_path):
+    profile = codings(tmp_path / "c", [[3, 4], [np.nan, 1], [np.inf, -np.inf]], error=[0.25, 1, -1]).profile()
+    assert profile["item"].tolist() == ["w0", "w1", "w2"]
+    assert profile["norm"].tolist() == pytest.approx([5, 1, 0])
+    assert profile["n_not_finite"].tolist() == [0, 1, 2]
+    assert profile["error"].tolist() == [0.25, 1, -1]
+
+
+def test_every_expectation_is_of_a_column_of_the_profile(tmp_path):
+    columns = set(codings(tmp_path / "c", [[1, 2]]).profile().columns)
+    named = [e["kwargs"]["column"] for e in Codings.expectations if "column" in e["kwargs"]]
+    assert named
+    assert set(named) <= columns
+    assert set(Codings.key) <= columns
+
+
+def test_a_table_without_its_error_or_with_short_numbers_is_refused(tmp_path):
+    made = codings(tmp_path / "c", [[1, 2], [3, 4]])
+    table = made.read()
+    path = made.folder / "codings.parquet"
+    pq.write_table(table.drop_columns(["error"]), path)
+    with pytest.raises(Fault, match="column 'error' .* is missing"):
+        made.verify()
+    pq.write_table(table.set_column(2, pa.field("error", pa.float64(), nullable=False), table["error"].cast(pa.float64())), path)
+    with pytest.raises(Fault, match="column 'error' is double, not float"):
+        made.verify()
+
+
+def test_a_file_that_was_cut_is_refused(tmp_path):
+    made = codings(tmp_path / "c", np.ones((100, 8)))
+    path = made.folder / "codings.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(Fault, match="codings/c: .* is not a readable Parquet file"):
+        made.verify()
