@@ -1,0 +1,70 @@
+"""The stages' command line, which dvc.yaml calls.
+
+python -m pipelines embed glove            one row of one stage
+python -m pipelines check vectors glove    the gate after it
+python -m pipelines params                 all of params.yaml is valid, dvc.yaml is what it implies
+python -m pipelines dag                    write dvc.yaml
+python -m pipelines report                 report.html and data/report.md
+python -m pipelines list                   the methods there are
+python -m pipelines warm                   compile the kernels, so that no run waits for it
+"""
+
+import sys
+from pathlib import Path
+
+from pipelines.deathsig import die_with_parent
+
+
+def main(args: list[str]) -> int:
+    try:
+        from pipelines.errors import Fault
+        from pipelines.registry import VERBS
+    except ModuleNotFoundError as err:
+        print(f"fault: {sys.executable} has no {err.name}. Activate the environment: source .venv/bin/activate", file=sys.stderr)
+        return 2
+    root = Path.cwd()
+    try:
+        match args:
+            case [verb, row] if verb in VERBS:
+                from pipelines.run import run_stage
+
+                run_stage(root, verb, row)
+            case ["check", noun, row]:
+                from pipelines.expect import check
+
+                check(root, noun, row)
+            case ["params"]:
+                from pipelines import dag, layout
+
+                dag.check(root)
+                layout.write_aside(root / layout.PARAMS_TOKEN, '{"valid": true}\n')
+            case ["dag"]:
+                from pipelines import dag
+
+                print("dvc.yaml written" if dag.write(root) else "dvc.yaml is up to date")
+            case ["report"]:
+                from pipelines.report import report
+
+                report(root)
+            case ["list"]:
+                from pipelines.registry import methods
+
+                for verb in VERBS:
+                    print(f"{verb:9} {', '.join(methods(verb))}")
+            case ["warm"]:
+                from pipelines.warm import warm
+
+                warm()
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+    except Fault as fault:
+        for line in fault.faults:
+            print(f"fault: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,179 @@
+"""params.yaml + the registry -> dvc.yaml: one explicit stage per row and per gate, in reading order.
+
+DVC's `foreach` cannot say this: rows with different inputs do not parse, and lists cannot be
+interpolated. So the file is written, committed, and never edited by hand.
+"""
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipelines import layout, registry
+from pipelines.errors import Fault
+from pipelines.layout import DAG, PARAMS, write_aside
+from pipelines.params import Row, load_yaml, read
+
+# `exec` in every cmd: the shell that DVC starts becomes the stage, so a killed DVC has no shell left
+# between it and the stage, which then ends too
+HEADER = "# Written by `wordloom dag` from params.yaml; edit that, not this.\n"
+
+
+def stage_name(verb: str, row: str) -> str:
+    return f"{verb}-{row}"
+
+
+def gate_name(noun: str, row: str) -> str:
+    return f"check-{noun}-{row}"
+
+
+def write(root: Path) -> bool:
+    """Writes dvc.yaml; False when it was already what it has to be."""
+    text = render(root)
+    path = root / DAG
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_aside(path, text)
+    return True
+
+
+def check(root: Path) -> None:
+    """Raises Fault for a params.yaml with faults, or a dvc.yaml that is not what it implies."""
+    path = root / DAG
+    if not path.exists() or path.read_text(encoding="utf-8") != render(root):
+        raise Fault(f"{DAG} is not what {PARAMS} and the code imply. Run: wordloom dag")
+
+
+def check_stage(root: Path, row: Row) -> None:
+    """Raises Fault when dvc.yaml does not have a row's stage as it has to be.
+
+    Each stage asks this of itself: a new import in a method's file makes DVC run the stage again, and
+    would not be among the dependencies that DVC then locks.
+    """
+    name = stage_name(row.verb, row.name)
+    there = (load_yaml(root / DAG).get("stages") or {}).get(name)
+    if there != _row_stage(row):
+        raise Fault(
+            f"{DAG}: stage {name} {'is missing' if there is None else 'is not what ' + PARAMS + ' and the code imply'}. Run: wordloom dag"
+        )
+
+
+def render(root: Path) -> str:
+    """The text of dvc.yaml."""
+    rows = _ordered(read(root))
+    stages: dict[str, Any] = {"params": _params_stage()}
+    for row in rows:
+        stages[stage_name(row.verb, row.name)] = _row_stage(row)
+        stages[gate_name(row.noun, row.name)] = _gate_stage(row)
+    stages["report"] = _report_stage(rows)
+    tree = {"stages": stages, "metrics": _metrics(rows), "plots": _plots(rows)}
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    text = io.StringIO()
+    yaml.dump({key: value for key, value in tree.items() if value}, text)
+    return HEADER + text.getvalue()
+
+
+def _ordered(rows: list[Row]) -> list[Row]:
+    """By verb, and within a verb what is read before what reads it."""
+    placed: dict[tuple[str, str], Row] = {}
+    by_name = {(row.noun, row.name): row for row in rows}
+
+    def place(row: Row) -> None:
+        if (row.noun, row.name) in placed:
+            return
+        for noun, name in _reads(row):
+            if noun == row.noun:
+                place(by_name[noun, name])
+        placed[row.noun, row.name] = row
+
+    for row in rows:
+        place(row)
+    return list(placed.values())
+
+
+def _reads(row: Row) -> list[tuple[str, str]]:
+    return [(row.method.inputs[argument].noun.noun, name) for argument, names in row.inputs.items() for name in names]
+
+
+def _params_stage() -> dict[str, Any]:
+    # its output has always the same bytes, so a change of one row re-runs that row alone
+    return {
+        "cmd": "exec python -m pipelines params",
+        "desc": f"all of {PARAMS} is valid, and {DAG} is what it implies",
+        "deps": ["pipelines", PARAMS],  # DVC takes no dvc.yaml for a dependency; see check_stage
+        "outs": [layout.PARAMS_TOKEN],
+        "meta": {"verb": "params", "row": "all", **registry.Placement().model_dump()},
+    }
+
+
+def _row_stage(row: Row) -> dict[str, Any]:
+    reads = _reads(row)
+    deps = [path for noun, name in reads for path in (layout.artifact(noun, name), layout.pass_token(noun, name))]
+    if not reads:
+        deps.append(layout.PARAMS_TOKEN)
+    return {
+        "cmd": f"exec python -m pipelines {row.verb} {row.name}",
+        "deps": [*deps, *row.method.sources(row.knobs), *closure(row.method.module)],
+        "params": ["run", f"{row.verb}.{row.name}"],
+        "outs": [layout.artifact(row.noun, row.name)],
+        "meta": {"verb": row.verb, "row": row.name, **row.placement.model_dump()},
+    }
+
+
+def _gate_stage(row: Row) -> dict[str, Any]:
+    noun = registry.VERBS[row.verb]
+    return {
+        "cmd": f"exec python -m pipelines check {row.noun} {row.name}",
+        "deps": [layout.artifact(row.noun, row.name), *sorted({*closure(noun.__module__), "pipelines/expect.py"})],
+        "outs": [layout.pass_token(row.noun, row.name)],
+        "meta": {"verb": "check", "row": f"{row.noun}-{row.name}", **registry.Placement().model_dump()},
+    }
+
+
+def _report_stage(rows: list[Row]) -> dict[str, Any]:
+    # a pass token names its artifact's hash, so it stands for the artifact
+    tokens = [layout.pass_token(row.noun, row.name) for row in rows]
+    page = [f"pipelines/{path.name}" for path in sorted(Path(__file__).parent.glob("report.*")) if path.suffix != ".py"]
+    return {
+        "cmd": "exec python -m pipelines report",
+        "deps": [*tokens, *page, *closure("pipelines.report")],
+        "outs": [layout.SUMMARY],
+        "meta": {"verb": "report", "row": "all", **registry.Placement().model_dump()},
+    }
+
+
+def _metrics(rows: list[Row]) -> list[str]:
+    return [f"{layout.artifact('scores', row.name)}/metrics.json" for row in rows if row.verb == "evaluate"]
+
+
+def _plots(rows: list[Row]) -> list[dict[str, Any]]:
+    """What `dvc plots show` draws: the training curve of every method that says it logs one, and confusions."""
+    plots: list[dict[str, Any]] = []
+    for row in rows:
+        for name, settings in row.method.plots.items():
+            plots.append({f"{layout.artifact(row.noun, row.name)}/{name}.csv": settings})
+    return plots
+
+
+@cache
+def _graph() -> Any:
+    import grimp
+
+    return grimp.build_graph("pipelines", cache_dir=None)
+
+
+@cache
+def closure(module: str) -> list[str]:
+    """The files that a module is made of: itself and all of ours that it imports, directly or not."""
+    graph = _graph()
+    here = Path(__file__).parent.parent
+    files = []
+    for name in {module, *graph.find_upstream_modules(module)}:
+        file = here / (name.replace(".", "/") + ".py")
+        if file.exists():  # a package's empty __init__ decides nothing
+            files.append(file.relative_to(here).as_posix())
+    return sorted(files)

@@ -1,0 +1,232 @@
+"""One stage, one row: read, call the method, write aside, check the contract, rename.
+
+Nothing is half done: the output appears in its place whole, after its inputs were found to be the
+same at the end as at the start, or it does not appear.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipelines import layout
+from pipelines.artifacts.parquet import Writer
+from pipelines.dag import check_stage, stage_name
+from pipelines.errors import Fault
+from pipelines.method import Run
+from pipelines.params import Row, load_yaml, read_row
+from pipelines.registry import MAKER, NOUNS
+
+
+def run_stage(root: Path, verb: str, name: str) -> None:
+    """Runs one row of params.yaml. Raises Fault; the output folder is then as it was."""
+    stamp = stamp_inputs(root, verb, name)
+    row = read_row(root, verb, name)
+    check_stage(root, row)
+    final = root / layout.artifact(row.noun, name)
+    aside = final.with_name(f".{name}.part")
+    with _alone(root, verb, name):
+        _sweep(aside)
+        try:
+            record = _call(root, row, aside, stamp)
+            _same_inputs(root, verb, name, stamp)
+            _rename(aside, final)
+        except OSError as err:
+            if err.errno == errno.ENOSPC or "No space left on device" in str(err):
+                raise Fault(_disk_full(root, final)) from err
+            raise
+        finally:
+            _sweep(aside)
+    digest = layout.hash_path(final)
+    layout.write_aside(root / layout.record(row.noun, name, digest), json.dumps({**record, "hash": digest}, indent=1) + "\n")
+    print(
+        f"{verb}/{name}: {NOUNS[row.noun](final).n_rows():,} rows of {row.noun} in {record['seconds']:.1f} s, "
+        f"{record['peak_bytes'] / 2**20:,.0f} MB, {record['device']}, {record['threads']} threads",
+        flush=True,
+    )
+
+
+def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str, Any]:
+    """The method's work, in the folder `aside`; gives the record of the run."""
+    inputs = _read_inputs(root, row)
+    device = _device(row)
+    checkpoints = root / ".wordloom" / "checkpoints" / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
+    run = Run(
+        aside / row.name, f"{row.verb}/{row.name}", row.world.seed, row.world.threads, device,
+        raw=root / layout.RAW, checkpoints=checkpoints, show=True,
+    )  # fmt: skip
+    run.folder.mkdir(parents=True)
+    start = time.monotonic()
+    with _threads(row.world.threads):
+        artifact = row.method.call(**inputs, params=row.knobs, run=run)
+    seconds = time.monotonic() - start
+    if run.curve:
+        Writer(type(artifact), run.folder).csv("curve", run.curve)
+    artifact.verify()
+    run.checkpoint.clear()
+    return {
+        "verb": row.verb,
+        "row": row.name,
+        "method": row.method.name,
+        "seconds": round(seconds, 3),
+        "peak_bytes": max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024,
+        "artifact_bytes": artifact.n_bytes(),
+        "device": device,
+        "threads": row.world.threads,
+        "host": platform.node(),
+        "cpu": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def _read_inputs(root: Path, row: Row) -> dict[str, Any]:
+    """The nouns that the row names, each past its gate. Raises Fault for all that are not."""
+    faults: list[str] = []
+    inputs: dict[str, Any] = {}
+    for argument, names in row.inputs.items():
+        wanted = row.method.inputs[argument]
+        nouns = []
+        for name in names:
+            nouns.append(wanted.noun(root / layout.artifact(wanted.noun.noun, name)))
+            try:
+                check_token(root, wanted.noun.noun, name)
+            except Fault as fault:
+                faults += fault.faults
+        if wanted.many:
+            inputs[argument] = nouns
+        elif nouns:
+            inputs[argument] = nouns[0]
+    if faults:
+        raise Fault(faults)
+    return inputs
+
+
+def check_token(root: Path, noun: str, name: str) -> str:
+    """The artifact's hash, when its gate let exactly this artifact pass, by exactly this suite.
+
+    An old token can come back (`dvc checkout`, the run-cache), so it is not its being there that counts.
+    """
+    from pipelines.expect import suite_hash
+
+    again = f"Run: dvc repro check-{noun}-{name}"
+    artifact = root / layout.artifact(noun, name)
+    if not artifact.is_dir():
+        raise Fault(f"{noun}/{name} is missing at {artifact}. Run: dvc repro {stage_name(MAKER[noun], name)}")
+    path = root / layout.pass_token(noun, name)
+    try:
+        token = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise Fault(f"{noun}/{name} has not passed its gate: {layout.pass_token(noun, name)} is missing. {again}") from None
+    except json.JSONDecodeError as err:
+        raise Fault(f"{layout.pass_token(noun, name)} is not JSON ({err}). Delete it. {again}") from err
+    digest = layout.hash_path(artifact)
+    if token.get("artifact") != digest:
+        raise Fault(
+            f"{noun}/{name} has not passed its gate: the pass token names artifact {str(token.get('artifact'))[:12]}, this is {digest[:12]}. {again}"
+        )
+    if token.get("suite") != suite_hash(NOUNS[noun]):
+        raise Fault(f"{noun}/{name} passed a gate of other expectations than today's. {again}")
+    return digest
+
+
+def stamp_inputs(root: Path, verb: str, name: str) -> dict[str, str]:
+    """What DVC will lock as having made the output: a hash for each dependency and parameter of the stage."""
+    stage = (load_yaml(root / layout.DAG).get("stages") or {}).get(stage_name(verb, name), {})
+    params = load_yaml(root / layout.PARAMS)
+    own = {"run": params.get("run"), f"{verb}.{name}": (params.get(verb) or {}).get(name)}
+    return {
+        **{str(path): layout.hash_path(root / path) for path in stage.get("deps", [])},
+        **{f"{layout.PARAMS}: {key}": layout.hash_json(value) for key, value in own.items()},
+    }
+
+
+def _same_inputs(root: Path, verb: str, name: str, before: dict[str, str]) -> None:
+    """DVC records the inputs after the command; what was edited meanwhile would be locked as the cause."""
+    after = stamp_inputs(root, verb, name)
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    if changed:
+        raise Fault([*(f"{verb}/{name}: {key} changed while the stage ran" for key in changed), "The output is thrown away. Run again"])
+
+
+def _device(row: Row) -> str:
+    if row.world.device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if row.world.device == "cuda":
+        raise Fault(
+            f"{row.verb}/{row.name}: device is cuda, and this machine has no usable GPU. Say device: auto, or cpu, or place it on a gpu queue"
+        )
+    return "cpu"
+
+
+@contextlib.contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """BLAS, OpenMP and numba on `n` threads; numba has never more than there are cores."""
+    from threadpoolctl import threadpool_limits
+
+    if "numba" in sys.modules:
+        import numba
+
+        numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    with threadpool_limits(n):
+        yield
+
+
+@contextlib.contextmanager
+def _alone(root: Path, verb: str, name: str) -> Iterator[None]:
+    """One writer per row: DVC's own lock does not know of a stage that is run by hand."""
+    path = root / ".wordloom" / "locks" / stage_name(verb, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Fault(f"{verb}/{name} is being run by process {file.read().strip() or 'unknown'}. Wait for it, or stop it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        # a TERM unwinds the stack, so that what was written aside is swept away
+        old = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, old)
+
+
+def _rename(aside: Path, final: Path) -> None:
+    """Puts the new folder in the place of the old one; what is on disk is complete before the name is."""
+    made = aside / final.name
+    for path in [*made.rglob("*"), made]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    if final.exists():
+        final.rename(aside / "replaced")
+    made.rename(final)
+
+
+def _sweep(aside: Path) -> None:
+    """Removes what this run, or one that was killed, left beside the output."""
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _disk_full(root: Path, final: Path) -> str:
+    free = shutil.disk_usage(root).free / 2**20
+    return (
+        f"{final.relative_to(root)}: no space left on the disk while writing ({free:,.0f} MB are free there now). "
+        "Nothing was kept. Make room, for instance by `dvc gc --workspace`, and run again"
+    )

@@ -1,0 +1,97 @@
+"""dvc.yaml: what the parameters and the code imply, and nothing else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipelines import dag, registry
+from pipelines.errors import Fault
+from tests.support import RUN
+
+HOME = Path(__file__).parent.parent
+
+
+def stages_of(root):
+    return YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())["stages"]
+
+
+def test_the_committed_dvc_yaml_is_what_params_and_code_imply():
+    dag.check(HOME)
+
+
+def test_every_row_is_followed_by_its_gate_and_read_only_after_it():
+    stages = stages_of(HOME)
+    names = list(stages)
+    rows = [name for name, stage in stages.items() if stage["meta"]["verb"] in registry.VERBS]
+    assert rows
+    for name in rows:
+        noun = registry.VERBS[stages[name]["meta"]["verb"]].noun
+        row = stages[name]["meta"]["row"]
+        assert names[names.index(name) + 1] == f"check-{noun}-{row}"
+        folder, token = stages[name]["outs"][0], stages[f"check-{noun}-{row}"]["outs"][0]
+        readers = [other for other in rows if folder in stages[other]["deps"]]
+        assert all(token in stages[other]["deps"] for other in readers)
+
+
+def test_every_stage_comes_after_what_it_reads():
+    made = {"pipelines", "params.yaml"}
+    for name, stage in stages_of(HOME).items():
+        for dep in stage["deps"]:
+            assert dep in made or ((HOME / dep).exists() and not dep.startswith("data/")), f"{name} reads {dep} before it is made"
+        made |= set(stage["outs"])
+
+
+def test_a_closure_holds_what_the_method_really_imports():
+    """grimp's answer against Python's own: the modules of ours that are loaded after the import."""
+    import subprocess
+
+    checked = 0
+    for verb in registry.VERBS:
+        for name in registry.methods(verb):
+            code = f"import sys, pipelines.{verb}.{name}; print(*[m for m in sys.modules if m.startswith('pipelines.')])"
+            loaded = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True, check=True).stdout.split()
+            files = {m.replace(".", "/") + ".py" for m in loaded if (HOME / (m.replace(".", "/") + ".py")).exists()}
+            assert files <= set(dag.closure(f"pipelines.{verb}.{name}"))
+            checked += 1
+    assert checked >= 7
+
+
+def test_a_method_that_reads_rows_of_its_own_verb_comes_after_them(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    real = registry.load
+
+    def postprocess(verb, name):
+        method = real(verb, name)
+        inputs = {"counts": method.inputs.get("counts"), "vectors": registry.Input(registry.NOUNS["vectors"], True, True)}
+        return replace(method, inputs={**inputs, "counts": replace(inputs["counts"], optional=True)}) if name == "glove" else method
+
+    monkeypatch.setattr(registry, "load", postprocess)
+    (tmp_path / "params.yaml").write_text(
+        RUN + "ingest: {c: {method: csv}}\ntokenize: {w: {method: words, corpus: c}}\ncooccur: {n: {method: windowed, tokens: w}}\n"
+        "embed:\n  top: {method: glove, vectors: [base]}\n  base: {method: glove, counts: n}\n"
+    )
+    dag.write(tmp_path)
+    names = list(stages_of(tmp_path))
+    assert names.index("check-vectors-base") < names.index("embed-top")
+    assert "data/checks/vectors/base.json" in stages_of(tmp_path)["embed-top"]["deps"]
+
+
+def test_a_dvc_yaml_of_other_parameters_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_text(RUN + "ingest:\n  tiny: {method: csv}\n")
+    dag.write(tmp_path)
+    assert dag.write(tmp_path) is False
+    dag.check(tmp_path)
+    (tmp_path / "params.yaml").write_text(RUN + "ingest:\n  other: {method: csv}\n")
+    with pytest.raises(Fault, match="Run: wordloom dag"):
+        dag.check(tmp_path)
+
+
+def test_placement_is_in_meta_where_dvc_does_not_look_for_changes(tmp_path):
+    (tmp_path / "params.yaml").write_text(RUN + "ingest:\n  tiny: {method: csv}\nplacement:\n  ingest.tiny: {queue: gpu}\n")
+    dag.write(tmp_path)
+    stage = stages_of(tmp_path)["ingest-tiny"]
+    assert stage["meta"]["queue"] == "gpu"
+    assert stage["params"] == ["run", "ingest.tiny"]

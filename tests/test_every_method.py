@@ -1,0 +1,106 @@
+"""What every method of every verb owes, asked of the files there are."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import layout, registry
+from pipelines.artifacts.parquet import Artifact
+from pipelines.method import Knobs, Run
+from pipelines.params import load_yaml
+from tests.support import HOME, make_project, run
+
+METHODS = [(verb, name) for verb in registry.VERBS for name in registry.methods(verb)]
+
+
+def test_every_verb_has_methods():
+    assert {verb for verb, _ in METHODS} == set(registry.VERBS)
+    assert len(METHODS) >= 15
+
+
+@pytest.mark.parametrize(("verb", "name"), METHODS)
+def test_a_method_has_knobs_with_defaults_a_signature_and_a_source(verb, name):
+    method = registry.load(verb, name)
+    assert issubclass(method.params, Knobs)
+    method.params()
+    hints = inspect.get_annotations(method.call)
+    assert hints["params"] is method.params
+    assert hints["run"] is Run
+    assert hints["return"] is registry.VERBS[verb]
+    assert all(issubclass(wanted.noun, Artifact) for wanted in method.inputs.values())
+    page = sys.modules[method.module].__doc__ or ""
+    for promise in ("writes ", "source "):
+        assert promise in page, f"{method.module} does not say in its docstring: {promise}"
+    assert inspect.getdoc(method.call) is None or "TODO" not in inspect.getdoc(method.call)
+
+
+@pytest.mark.parametrize(("verb", "name"), METHODS)
+def test_a_method_has_a_test_file_of_its_own(verb, name):
+    assert (HOME / "tests" / verb / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize(("verb", "name"), METHODS)
+def test_a_knob_says_in_its_type_what_it_takes(verb, name):
+    for knob, field in registry.load(verb, name).params.model_fields.items():
+        assert not field.is_required(), f"{verb}.{name}.{knob} has no default"
+        assert knob == knob.lower()
+        assert knob not in {"dim", "ws", "neg", "alpha_lr", "latent", "idx", "cnt", "learning_rate", "eta"}, (
+            "the style guide has a word for it"
+        )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The tiny project after `dvc repro`."""
+    project = make_project(tmp_path_factory.mktemp("finished"))
+    run(project, "dvc", "repro")
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(finished):
+    """All rows again, by hand, in fresh processes with another hash seed."""
+    params = load_yaml(finished / "params.yaml")
+    rows = [(verb, row) for verb in registry.VERBS for row in params[verb]]
+    covered = {(verb, params[verb][row]["method"]) for verb, row in rows}
+    assert covered >= set(METHODS) - NEED_OTHER_DATA
+    for verb, row in rows:
+        folder = finished / layout.artifact(registry.VERBS[verb].noun, row)
+        before = layout.hash_path(folder)
+        env = {"PYTHONHASHSEED": "7"}
+        run(finished, "python", "-m", "pipelines", verb, row, env=env)
+        assert layout.hash_path(folder) == before, f"{verb}/{row} has other bytes the second time"
+
+
+# they read what every install has, or what the user downloads, and are run twice in their own test files
+NEED_OTHER_DATA = {("ingest", "sample"), ("ingest", "imdb"), ("evaluate", "similarity"), ("evaluate", "analogy")}
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_every_artifact_is_read_by_plain_pandas_and_holds_no_pickle(finished):
+    import pandas as pd
+
+    tables = list((finished / "data").rglob("*.parquet"))
+    assert len(tables) >= 12
+    for path in tables:
+        assert len(pd.read_parquet(path).columns) > 1
+    for path in (p for p in (finished / "data").rglob("*") if p.is_file()):
+        assert path.suffix in {".parquet", ".json", ".safetensors", ".csv", ".md"}, f"{path} is of an unexpected kind"
+        assert str(finished).encode() not in path.read_bytes(), f"{path} holds a path of this machine"
+
+
+def test_methods_import_where_only_the_lean_stack_is_installed():
+    """A GPU worker has no prefect, dvc or great_expectations; fit.py and the nouns must not ask for them."""
+    code = (
+        "import sys\n"
+        "for name in ('prefect', 'dvc', 'great_expectations', 'gensim', 'rich', 'typer', 'jinja2', 'plotly'): sys.modules[name] = None\n"
+        "import pipelines.run, pipelines.fit, pipelines.params, pipelines.compress.linear, pipelines.classify.lstm, pipelines.embed.glove\n"
+    )
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=HOME, env=env, check=True)

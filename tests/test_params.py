@@ -1,0 +1,112 @@
+"""params.yaml: every fault of the file at once, in words a person can act on."""
+
+import pytest
+
+from pipelines.errors import Fault
+from pipelines.params import read, read_row
+
+GOOD = """
+run: {seed: 1, threads: 1}
+ingest:
+  tiny: {method: csv, source: notices.csv}
+tokenize:
+  words: {method: words, corpus: tiny}
+cooccur:
+  w5: {method: windowed, tokens: words}
+embed:
+  glove: {method: glove, counts: w5}
+"""
+
+
+def rows_of(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    return read(tmp_path)
+
+
+def faults_of(tmp_path, text):
+    with pytest.raises(Fault) as caught:
+        rows_of(tmp_path, text)
+    return caught.value.faults
+
+
+def test_a_row_has_its_method_inputs_and_typed_knobs(tmp_path):
+    glove = rows_of(tmp_path, GOOD)[-1]
+    assert (glove.verb, glove.name, glove.method.name, glove.inputs) == ("embed", "glove", "glove", {"counts": ["w5"]})
+    assert glove.knobs.x_max == 100.0
+
+
+def test_all_faults_of_the_file_are_reported_at_once(tmp_path):
+    faults = faults_of(
+        tmp_path,
+        GOOD.replace("counts: w5}", "counts: w6, xmax: 10, epochs: ten, vector_size: 0}")
+        .replace("method: words", "method: wrods")
+        .replace("seed: 1", "seed: -1")
+        + "evalute:\n  x: {}\nplacement:\n  embed.glvoe: {queue: gpu}\n",
+    )
+    text = "\n".join(faults)
+    assert "embed.glove has no knob 'xmax'; glove takes" in text
+    assert "Did you mean 'x_max'?" in text
+    assert "embed.glove.epochs is 'ten'" in text
+    assert "embed.glove.vector_size is 0; it should be greater than or equal to 1" in text
+    assert "embed.glove.counts names 'w6', which is not a row of cooccur. Did you mean 'w5'?" in text
+    assert "tokenize has no method 'wrods'" in text
+    assert "Did you mean 'words'?" in text
+    assert "run.seed is -1" in text
+    assert "no place for 'evalute'" in text
+    assert "Did you mean 'evaluate'?" in text
+    assert "placement.embed.glvoe is not a row. Did you mean 'embed.glove'?" in text
+    assert len(faults) == len(set(faults))
+
+
+def test_a_row_may_have_a_seed_of_its_own_and_takes_the_rest_from_run(tmp_path):
+    glove = rows_of(tmp_path, GOOD.replace("counts: w5}", "counts: w5, seed: 7}"))[-1]
+    assert (glove.world.seed, glove.world.threads) == (7, 1)
+
+
+def test_placement_overrides_what_the_method_says(tmp_path):
+    glove = rows_of(tmp_path, GOOD + "placement:\n  embed.glove: {queue: gpu, retries: 2}\n")[-1]
+    assert (glove.placement.queue, glove.placement.retries) == ("gpu", 2)
+
+
+def test_params_are_yaml_1_2_as_dvc_reads_them(tmp_path):
+    # YAML 1.1 would read 1e-3 as text and `no` as False
+    rows = rows_of(tmp_path, GOOD.replace("counts: w5}", "counts: no, lr: 1e-3}").replace("w5:", "no:"))
+    assert rows[-1].knobs.lr == 0.001
+    assert rows[-1].inputs == {"counts": ["no"]}
+
+
+def test_a_number_in_quotes_is_not_a_number(tmp_path):
+    assert "embed.glove.epochs is '10'" in faults_of(tmp_path, GOOD.replace("counts: w5}", "counts: w5, epochs: '10'}"))[0]
+
+
+def test_a_row_name_cannot_leave_its_folder_or_reach_a_shell(tmp_path):
+    for name in ("../x", "a b", "a;rm", "-x", "a/b", "$(x)"):
+        assert "letters, digits and hyphens" in "\n".join(faults_of(tmp_path, GOOD.replace("  glove:", f"  '{name}':")))
+
+
+def test_rows_that_read_each_other_are_a_ring(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from pipelines import registry
+
+    real = registry.load
+
+    def with_vectors(verb, name):
+        method = real(verb, name)
+        return replace(method, inputs={"vectors": registry.Input(registry.NOUNS["vectors"], False, False)}) if verb == "embed" else method
+
+    monkeypatch.setattr(registry, "load", with_vectors)
+    ring = GOOD.replace("glove: {method: glove, counts: w5}", "a: {method: glove, vectors: b}\n  b: {method: glove, vectors: a}")
+    assert any("embed.a -> embed.b -> embed.a" in fault for fault in faults_of(tmp_path, ring))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "run: 3\n", "embed: 3\n", "embed:\n  x: 3\n", "a: 1\na: 2\n"])
+def test_what_is_no_parameter_file_is_a_fault_and_not_a_traceback(tmp_path, text):
+    assert faults_of(tmp_path, text)
+
+
+def test_one_row_is_read_without_importing_the_other_methods(tmp_path):
+    (tmp_path / "params.yaml").write_text(GOOD.replace("method: words", "method: no-such"))
+    assert read_row(tmp_path, "embed", "glove").name == "glove"
+    with pytest.raises(Fault, match=r"embed has no row 'glvoe'.*Did you mean 'glove'"):
+        read_row(tmp_path, "embed", "glvoe")
