@@ -1,0 +1,196 @@
+"""Pictures of the report, drawn as inline SVG: no library, no network; colours come from the page's style sheet.
+
+Every function takes plain data and gives Markup; all text that comes from data is escaped.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+NODE = (130, 46)  # width, height of a box of the graph
+GAP = (36, 12)
+
+
+def graph(columns: Sequence[Sequence[dict[str, Any]]], titles: Sequence[str], edges: Iterable[tuple[str, str]]) -> Markup:
+    """Boxes in columns, joined from left to right.
+
+    Args:
+        columns: of boxes: key, name, below (a second line), title (shown on hover), state (a CSS
+            class), share (0 to 1, the bar at the bottom).
+        titles: of the columns.
+        edges: (key, key) of boxes that are there.
+    """
+    width, height = NODE
+    rows = max((len(column) for column in columns), default=0)
+    tall = rows * (height + GAP[1]) - GAP[1]
+    at = {}
+    for x, column in enumerate(columns):
+        top = (tall - len(column) * (height + GAP[1]) + GAP[1]) / 2
+        at.update({box["key"]: (1 + x * (width + GAP[0]), 26 + top + y * (height + GAP[1])) for y, box in enumerate(column)})
+    parts = [_edge(at[a], at[b], a, b) for a, b in edges]
+    for x, title in enumerate(titles):
+        parts.append(_text(1 + x * (width + GAP[0]) + width / 2, 12, title, "dim", anchor="middle"))
+    parts += [_box(*at[box["key"]], box) for column in columns for box in column]
+    return _svg(
+        len(columns) * (width + GAP[0]) - GAP[0] + 2, tall + 28, parts, "graph", "the stages, from left to right, and what reads what"
+    )
+
+
+def _edge(a: tuple[float, float], b: tuple[float, float], source: str, target: str) -> Markup:
+    width, height = NODE
+    x1, y1, x2, y2 = a[0] + width, a[1] + height / 2, b[0], b[1] + height / 2
+    if x2 < x1:  # within one column: out to the right, and back
+        path = f"M{x1:g} {y1:g}C{x1 + 34:g} {y1:g} {x1 + 34:g} {y2:g} {x1:g} {y2:g}"
+    else:
+        middle = (x1 + x2) / 2
+        path = f"M{x1:g} {y1:g}C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"
+    return Markup('<path class="edge" d="{}"><title>{} → {}</title></path>').format(path, source, target)
+
+
+def _box(x: float, y: float, box: dict[str, Any]) -> Markup:
+    width, height = NODE
+    mark = {"passed": "✓", "failed": "✗"}.get(box["state"], "·")
+    parts = [
+        Markup('<g class="box {}"><title>{}</title>').format(box["state"], box["title"]),
+        Markup('<rect class="frame" x="{:g}" y="{:g}" width="{}" height="{}" rx="7"/>').format(x, y, width, height),
+        Markup('<rect class="took" x="{:g}" y="{:g}" width="{:.1f}" height="3" rx="1.5"/>').format(
+            x + 8, y + height - 7, (width - 16) * box["share"]
+        ),
+        _text(x + 9, y + 17, _short(box["name"], 16), "name"),
+        _text(x + 9, y + 32, _short(box["below"], 22), "dim"),
+        _text(x + width - 9, y + 17, mark, "mark", anchor="end"),
+        Markup("</g>"),
+    ]
+    return Markup("").join(parts)
+
+
+def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Markup:
+    """A chart of lines, name -> (x, y) points, with axes and a dot where a line is lowest or ends."""
+    width, height, left, top, bottom = 340, 200, 46, 10, 34
+    points = [point for line in series.values() for point in line]
+    x0, x1 = _span([x for x, _ in points])
+    y0, y1 = _span([y for _, y in points])
+    ticks = nice(y0, y1)
+    y0, y1 = min(y0, ticks[0]), max(y1, ticks[-1])
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (x - x0) / (x1 - x0) * (width - left - 10), top + (y1 - y) / (y1 - y0) * (height - top - bottom)
+
+    parts = []
+    for tick in ticks:
+        y = place(x0, tick)[1]
+        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - 10))
+        parts.append(_text(left - 6, y + 3.5, figure(tick), "dim", anchor="end"))
+    for tick in nice(x0, x1):
+        if x0 <= tick <= x1 and (tick == int(tick) or x1 - x0 < 3):
+            parts.append(_text(place(tick, y0)[0], height - bottom + 15, f"{tick:g}", "dim", anchor="middle"))
+    parts.append(_text((left + width) / 2, height - 4, x_label, "dim", anchor="middle"))
+    for i, (name, line) in enumerate(series.items()):
+        places = [place(x, y) for x, y in line]
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        parts.append(Markup('<path class="line s{}" d="{}"/>').format(i % 6, path))
+        for (x, y), (px, py) in zip(line, places, strict=True):
+            # few points are dots; of many, each is only there for the mouse
+            parts.append(
+                Markup('<circle class="s{}{}" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>').format(
+                    i % 6, "" if len(line) <= 40 else " unseen", px, py, 2.4, f"{name}, {x_label} {x:g}: {figure(y)}"
+                )
+            )
+    return _svg(width, height, parts, "chart", ", ".join(series) + f" over {x_label}")
+
+
+def interval(value: float, low: float | None, high: float | None, span: tuple[float, float]) -> Markup:
+    """A dot at the value and a bar over its interval, on an axis that the rows of a table share."""
+    width, height = 130, 16
+    start, end = span
+
+    def x(v: float) -> float:
+        return 6 + (v - start) / (end - start) * (width - 12)
+
+    parts = [Markup('<path class="grid" d="M6 8H{}"/>').format(width - 6)]
+    if low is not None and high is not None:
+        parts.append(Markup('<path class="range" d="M{:.1f} 8H{:.1f}"/>').format(x(low), x(high)))
+    parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="8" r="3.5"/>').format(x(value)))
+    said = figure(value) + (f", 95 % interval {figure(low)} to {figure(high)}" if low is not None and high is not None else "")
+    return _svg(width, height, [Markup("<title>{}</title>").format(said), *parts], "interval", said)
+
+
+def heat_map(labels: Sequence[str], cells: dict[tuple[int, int], int]) -> Markup:
+    """A confusion matrix: actual classes downwards, predicted ones to the right; a row's shades sum to one."""
+    n = len(labels)
+    size = max(9, min(44, 640 // max(n, 1)))
+    font = min(12, size)
+    longest = min(24, max(len(label) for label in labels))
+    left, top = 20 + longest * font * 0.58, 20 + longest * font * 0.58
+    total = [sum(count for (i, _), count in cells.items() if i == row) for row in range(n)]
+    parts = [
+        Markup('<rect class="empty" x="{:.0f}" y="{:.0f}" width="{}" height="{}"/>').format(left, top, n * size, n * size),
+        _text(left + n * size / 2, 11, "predicted", "dim", anchor="middle"),
+        Markup('<g transform="translate(11 {:.0f}) rotate(-90)">{}</g>').format(
+            top + n * size / 2, _text(0, 0, "actual", "dim", anchor="middle")
+        ),
+    ]
+    for i, label in enumerate(labels):
+        middle = i * size + size / 2 + font * 0.33
+        parts.append(_text(left - 5, top + middle, _short(label, 24), "label", anchor="end", font=font))
+        parts.append(
+            Markup('<g transform="translate({:.1f} {:.1f}) rotate(-90)">{}</g>').format(
+                left + middle, top - 5, _text(0, 0, _short(label, 24), "label", font=font)
+            )
+        )
+    for (i, j), count in cells.items():
+        share = count / total[i]
+        title = f"{count} of {total[i]} documents of {labels[i]} ({share:.0%}) were taken for {labels[j]}"
+        parts.append(
+            Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}"><title>{}</title></rect>').format(
+                "hit" if i == j else "miss", left + j * size + 0.5, top + i * size + 0.5, size - 1, size - 1, 0.12 + 0.88 * share, title
+            )
+        )
+        if size >= 26:
+            tone = "count on" if share > 0.5 else "count"
+            parts.append(_text(left + j * size + size / 2, top + i * size + size / 2 + 4, f"{count}", tone, anchor="middle", font=11))
+    return _svg(left + n * size + 4, top + n * size + 4, parts, "heat", "confusion matrix")
+
+
+def figure(value: float | None) -> str:
+    """A number with as many digits as a reader needs."""
+    if value is None:
+        return ""
+    size = abs(value)
+    if value == int(value) and size >= 10:
+        return f"{value:,.0f}"
+    for above, form in ((1000, ",.0f"), (100, ".1f"), (10, ".2f"), (0.001, ".3f")):
+        if size >= above:
+            return f"{value:{form}}"
+    return f"{value:.1g}" if value else "0"
+
+
+def nice(low: float, high: float, n: int = 4) -> list[float]:
+    """About `n` round numbers, the first at or below `low`, the last at or above `high`."""
+    raw = (high - low) / n
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start", font: float | None = None) -> Markup:
+    size = Markup(' font-size="{:g}"').format(font) if font else ""
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}"{}>{}</text>').format(kind, x, y, anchor, size, text)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _svg(width: float, height: float, parts: Iterable[Markup], kind: str, label: str) -> Markup:
+    return Markup('<svg class="{}" width="{:.0f}" height="{:.0f}" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
+        kind, width, height, width, height, label, Markup("").join(parts)
+    )

@@ -1,0 +1,213 @@
+"""LSTM: reads a document word by word, in order, and says which class it is of.
+
+reads   tokens        documents as token ids, with labels and splits
+        vectors       optional: word vectors to begin with, matched to the vocabulary by the word itself
+        codings       optional, instead of vectors: their compressed form
+writes  predictions   a probability per class for each document of valid and test; the model
+source  Hochreiter, Schmidhuber 1997, with the forget gate of Gers, Schmidhuber, Cummins 2000;
+        Graves, Schmidhuber 2005 for reading both ways
+shapes  B documents of a batch, T tokens of the longest, D numbers a word, H = hidden_size, C classes;
+        time comes first, (T, B, ...), which is how the kernels want it
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.predictions import Predictions
+from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.fit import Recipe, apply, arrays, fit, prepare
+from pipelines.labels import Split, classes_of, read, write, write_classes
+from pipelines.method import Knobs, Run
+
+SPREAD = 0.3  # standard deviation of the numbers that training begins with
+POOL = 50  # batches that are sorted by length together
+PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
+
+
+class Params(Knobs):
+    hidden_size: int = Field(128, ge=1)  # H
+    num_layers: int = Field(1, ge=1)
+    bidirectional: bool = False  # a second LSTM reads each document backwards
+    pooling: Literal["last", "max", "mean"] = "max"  # over a document's states
+    vector_size: int = Field(100, ge=1)  # D when neither vectors nor codings are given; theirs otherwise
+    fine_tune: bool = True  # go on training the given vectors with the rest
+    max_tokens: int = Field(400, ge=1)  # of a document; what is longer is cut
+    keep: Literal["head", "tail"] = "head"  # which end of a document that is too long
+    dropout: float = Field(0.5, ge=0, lt=1)  # of the words' vectors, between layers and before the decision
+    batch_size: int = Field(64, ge=1)  # documents a step
+    epochs: int = Field(8, ge=1)  # at most
+    patience: int = Field(2, ge=1)  # epochs without a lower loss on valid before training stops
+    lr: float = Field(0.001, gt=0)  # Adam
+    clip: float = Field(1.0, gt=0)  # largest norm of a step's gradient
+
+
+def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None = None, codings: Codings | None = None) -> Predictions:
+    if vectors is not None and codings is not None:
+        raise Fault(f"{run.name}: words have either vectors ({vectors.name}) or codings ({codings.name}), not both. Take one away")
+    classes = classes_of(tokens)
+    train, valid, test = (read(tokens, split, classes) for split in ("train", "valid", "test"))
+    prepare(run)
+    given = vectors if vectors is not None else codings
+    start = _random(tokens.n_rows("vocab"), params.vector_size, run) if given is None else _matched(tokens, given, run)
+    model = Reader(start, len(classes), params, frozen=given is not None and not params.fine_tune)
+
+    def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+        for rows in _shuffled(train, params.batch_size, rng):
+            yield *padded(train, rows, params.max_tokens, params.keep), train.class_ids[rows]
+
+    def loss(model: Reader, ids: Tensor, lengths: Tensor, class_ids: Tensor) -> Tensor:
+        return nn.functional.nll_loss(model(ids, lengths), class_ids, reduction="none")
+
+    def validate() -> dict[str, float]:
+        p = probabilities(model, valid, params, run)
+        known = np.flatnonzero(valid.class_ids >= 0)
+        of_truth = np.maximum(p[known, valid.class_ids[known]], np.finfo(np.float32).tiny)
+        return {"valid_loss": float(-np.log(of_truth, dtype=np.float64).mean()), "valid_accuracy": valid.accuracy(p)}
+
+    recipe = Recipe(epochs=params.epochs, lr=params.lr, clip=params.clip, patience=params.patience)
+    best = fit(model, batches, loss, run, recipe, validate if (valid.class_ids >= 0).any() else None, n_items=len(train))
+    run.say(f"keeps the weights of epoch {best}")
+
+    with run.open(Predictions) as out:
+        write_classes(out, classes)
+        for split in (valid, test):
+            write(out, split, classes, probabilities(model, split, params, run))
+        out.model({"model": "lstm", "classes": classes, "words": tokens.words(), "params": params.model_dump()}, arrays(model))
+    return out.artifact
+
+
+def _random(n_words: int, vector_size: int, run: Run) -> np.ndarray:
+    """(V, D) float32, standard deviation SPREAD."""
+    return run.rng.normal(0, SPREAD, (n_words, vector_size)).astype(np.float32)
+
+
+def _matched(tokens: Tokens, given: Vectors | Codings, run: Run) -> np.ndarray:
+    """(V, D) float32: the given vector of each word of the vocabulary, zeros for a word that has none.
+
+    All are scaled by one factor, to a standard deviation of SPREAD: how long a method makes its
+    vectors says nothing of the words, and would act as another learning rate.
+    """
+    words, count = tokens.words(), tokens.vocab().column("count").to_numpy()
+    row_of = {item: row for row, item in enumerate(given.items())}
+    rows = np.array([row_of.get(word, -1) for word in words])
+    found = rows >= 0
+    if not found.any():
+        raise Fault(
+            f"{run.name}: none of the {len(words)} words of {tokens.name} is in {given.name}, whose first items are "
+            f"{', '.join(map(repr, given.items()[:3]))}. Take vectors that were made from these tokens, or spelled the same way"
+        )
+    run.say(
+        f"{found.sum()} of {len(words)} words have a vector in {given.name}, {count[found].sum() / count.sum():.1%} of the running text"
+    )
+    matrix = np.zeros((len(words), given.size), np.float32)
+    matrix[found] = given.memmap()[rows[found]]
+    return matrix * np.float32(SPREAD / max(matrix[found].std(), 1e-12))
+
+
+class Reader(nn.Module):
+    """Words to vectors, one LSTM over them or two in opposite directions, their states pooled, a decision.
+
+    Args:
+        vectors: (V, D) float32, where training begins.
+        frozen: leave them as they are.
+    """
+
+    def __init__(self, vectors: np.ndarray, n_classes: int, params: Params, frozen: bool):
+        super().__init__()
+        self.pooling = params.pooling
+        self.embedding = nn.Embedding.from_pretrained(torch.from_numpy(vectors), freeze=frozen)
+        widths = [vectors.shape[1]] + [params.hidden_size * (1 + params.bidirectional)] * params.num_layers
+        self.onward = nn.ModuleList(nn.LSTM(width, params.hidden_size) for width in widths[:-1])
+        self.backward_ = nn.ModuleList(nn.LSTM(width, params.hidden_size) for width in widths[:-1] if params.bidirectional)
+        self.dropout = nn.Dropout(params.dropout)
+        self.decision = nn.Linear(widths[-1], n_classes)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """(T, B) token ids and (B,) lengths -> (B, C) logarithms of probabilities.
+
+        Padded batches, not packed ones: packed, the kernel that runs a whole sequence at once is out of
+        reach. What the padding does comes after a document's last word, and is never looked at.
+        """
+        place = torch.arange(len(ids), device=ids.device)[:, None]  # (T, 1)
+        inside = place < lengths  # (T, B), false for padding
+        turned = torch.where(inside, lengths - 1 - place, place)[:, :, None]  # (T, B, 1), each document's words last to first
+        states = self.embedding(ids)  # (T, B, D)
+        for i, onward in enumerate(self.onward):
+            x = self.dropout(states)
+            states = onward(x)[0]  # (T, B, H)
+            if self.backward_:
+                back = self.backward_[i](_take(x, turned))[0]
+                states = torch.cat([states, _take(back, turned)], dim=2)  # (T, B, 2 H)
+        return self.decision(self.dropout(self._pool(states, inside, lengths))).log_softmax(dim=1)
+
+    def _pool(self, states: Tensor, inside: Tensor, lengths: Tensor) -> Tensor:
+        """(T, B, H) -> (B, H), over the real words."""
+        if self.pooling == "max":
+            return states.masked_fill(~inside[:, :, None], -torch.inf).amax(dim=0)
+        if self.pooling == "mean":
+            return (states * inside[:, :, None]).sum(dim=0) / lengths[:, None]
+        last = _take(states, (lengths - 1)[None, :, None])[0]  # (B, H) where each way of reading ...
+        if self.backward_:
+            half = states.shape[2] // 2
+            last = torch.cat([last[:, :half], states[0, :, half:]], dim=1)  # ... has come to its end
+        return last
+
+
+def _take(x: Tensor, place: Tensor) -> Tensor:
+    """x[place[t, b], b] for all t and b; (T, B, H) and (T', B, 1) -> (T', B, H)."""
+    return x.gather(0, place.expand(-1, -1, x.shape[2]))
+
+
+def _shuffled(split: Split, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The rows of each batch: all documents once, in an order of chance, similar lengths together.
+
+    Sorted by length within a pool of many batches, so that little of a batch is padding.
+    """
+    order = rng.permutation(len(split))
+    n_tokens, pool = np.diff(split.offsets), POOL * batch_size
+    ordered = [part[np.argsort(n_tokens[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))]
+    cut = [rows for part in ordered for rows in np.split(part, range(batch_size, len(part), batch_size))]
+    for i in rng.permutation(len(cut)):
+        yield cut[i]
+
+
+def padded(split: Split, rows: np.ndarray, max_tokens: int, keep: str) -> tuple[np.ndarray, np.ndarray]:
+    """Some documents as a block.
+
+    Returns:
+        (T, B) int32 token ids, UNKNOWN_ID beyond a document's end, and (B,) int64 lengths, at least 1: a
+        document without words is one unknown word.
+    """
+    lengths = np.minimum(np.diff(split.offsets)[rows], max_tokens)
+    first = split.offsets[rows] if keep == "head" else split.offsets[rows + 1] - lengths
+    place = np.arange(max(lengths.max(initial=1), 1))[:, None]  # (T, 1)
+    inside = place < lengths  # (T, B)
+    ids = np.full(inside.shape, UNKNOWN_ID, np.int32)
+    ids[inside] = split.values[(first + place)[inside]]
+    return ids, np.maximum(lengths, 1)
+
+
+def probabilities(model: Reader, split: Split, params: Params, run: Run) -> np.ndarray:
+    """(n, C) float32, in the split's order."""
+    result = np.empty((len(split), model.decision.out_features), np.float32)
+    order = np.argsort(np.diff(split.offsets), kind="stable")  # longest together, so that little is padding
+    parts = [order[start : start + params.batch_size] for start in range(0, len(order), params.batch_size)]
+    blocks = (padded(split, rows, params.max_tokens, params.keep) for rows in parts)
+    for rows, logs in zip(parts, apply(model, blocks, run), strict=True):
+        result[rows] = np.exp(logs)
+    return result
+
+
+def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Reader:
+    """The model that `classify` left in its artifact."""
+    model = Reader(weights["embedding.weight"], len(settings["classes"]), Params(**settings["params"]), frozen=True)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return model.eval()

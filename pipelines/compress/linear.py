@@ -1,0 +1,28 @@
+"""Linear autoencoder: the K numbers from which a linear map gives the vectors back best.
+
+reads   vectors   one float32 vector of D numbers per item
+writes  codings   one float32 coding of K numbers per item, the squared error of its reconstruction, the model
+source  Baldi, Hornik 1989: without activations the squared error has no local minimum, and its lowest
+        value is that of the first K principal components; they span the same plane, in other coordinates
+shapes  N items, D = vector_size, K = coding_size
+"""
+
+from pydantic import Field
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.vectors import Vectors
+from pipelines.autoencoder import train
+from pipelines.fit import Recipe
+from pipelines.method import Knobs, Run
+
+
+class Params(Knobs):
+    coding_size: int = Field(32, ge=1)  # K
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(256, ge=1)  # vectors a step
+    lr: float = Field(0.01, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
+
+
+def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
+    recipe = Recipe(epochs=params.epochs, lr=params.lr, decay="cosine")
+    return train(vectors, [params.coding_size], None, recipe, params.batch_size, run)

@@ -1,0 +1,121 @@
+"""Analogies: Athens is to Greece as Oslo is to which? Asked of vectors by adding and subtracting them.
+
+reads   vectors, codings   one row of float32 numbers per word, the most frequent words first
+writes  scores    accuracy, of the questions whose four words are among the first max_vocab, in all, by
+                  kind and by section; accuracy_all, where a question that cannot be asked counts as
+                  wrong; coverage, the share of questions asked
+source  Mikolov, Chen, Corrado, Dean 2013 (the questions); 3CosAdd as Levy, Goldberg 2014 name it
+shapes  V = max_vocab words, Q questions, D = vector_size
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.matrix import Matrix
+from pipelines.artifacts.scores import Scores, columns
+from pipelines.artifacts.tokens import UNKNOWN
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.kernels.intervals import wilson
+from pipelines.kernels.nearest import analogies, rows_of, unit
+from pipelines.method import Knobs, Run
+
+CARRIED = "questions-words"  # by gensim
+
+
+class Params(Knobs):
+    questions: str = CARRIED  # or a file of yours: four words on a line, `: name` opens a section
+    max_vocab: int = Field(30_000, ge=4)  # V: answers are sought among so many; scores compare only at the same cap
+
+    @field_validator("questions")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name != CARRIED and not Path(name).suffix:
+            raise ValueError(f"must be {CARRIED}, or a file such as questions.txt")
+        return name
+
+
+def sources(params: Params) -> list[str]:
+    """The files of the project that the evaluation reads."""
+    return [] if params.questions == CARRIED else [params.questions]
+
+
+def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
+    section, questions = _read(params.questions, run)
+    with run.open(Scores) as out:
+        for matrix in [*vectors, *codings]:
+            right, asked = _ask(matrix, questions, params.max_vocab)
+            figures = _figures(section, right, asked, params.max_vocab)
+            out.append(**columns({"of": matrix.name, **figure} for figure in figures))
+            run.say(f"{matrix.name}: {right.sum():,} of {asked.sum():,} questions right, {len(asked):,} in the file")
+    return out.artifact
+
+
+def _read(name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """((Q,) section, (Q, 4) words). Raises Fault with all lines that are no question."""
+    path = Path(name)
+    if name == CARRIED:
+        from gensim.test.utils import datapath
+
+        path = Path(datapath("questions-words.txt"))
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise Fault(f"{run.name}: the questions {path} are missing. Put them there, or say questions: {CARRIED}") from None
+    except (OSError, UnicodeDecodeError) as err:
+        raise Fault(f"{run.name}: the questions {path} cannot be read as UTF-8 text: {err}") from err
+    section, sections, questions, faults = path.stem, [], [], []
+    for i, line in enumerate(lines, 1):
+        words = line.split()
+        if line.startswith(":"):
+            section = line[1:].strip()
+        elif len(words) == 4:
+            sections.append(section)
+            questions.append(words)
+        elif words:
+            faults.append(f"{run.name}: {path}, line {i} is {line[:60]!r}; it has to be four words, or `: name of a section`")
+    if not questions and not faults:
+        faults = [f"{run.name}: {path} holds no question; a line has to be four words"]
+    if faults:
+        raise Fault(faults[:10] + [f"{path}: {len(faults) - 10} more lines like these"] * (len(faults) > 10))
+    return np.array(sections), np.array(questions)
+
+
+def _ask(matrix: Matrix, questions: np.ndarray, max_vocab: int) -> tuple[np.ndarray, np.ndarray]:
+    """(Q,) bool whether the answer was right, and whether the question could be asked."""
+    items = matrix.items()[:max_vocab]
+    # the token for unknown words has a vector, and is no word that could be an answer
+    words = [row for row, item in enumerate(items) if item != UNKNOWN]
+    directions = unit(matrix.memmap()[: len(items)][words])
+    rows = rows_of(questions.ravel(), [items[row] for row in words]).reshape(-1, 4)
+    asked = (rows >= 0).all(axis=1)
+    a, b, c, wanted = rows[asked].T
+    right = np.zeros(len(questions), bool)
+    right[asked] = analogies(directions, a, b, c) == wanted
+    return right, asked
+
+
+def _figures(section: np.ndarray, right: np.ndarray, asked: np.ndarray, max_vocab: int) -> Iterator[dict]:
+    """The totals first; a section without a question that was asked is left out."""
+    parts = {"all": np.ones(len(section), bool)}
+    syntactic = np.char.startswith(section, "gram")
+    if syntactic.any() and not syntactic.all():  # the published questions say `gram` of the grammatical ones
+        parts |= {"semantic": ~syntactic, "syntactic": syntactic}
+    parts |= {name: section == name for name in dict.fromkeys(section.tolist())}
+    for on, part in parts.items():
+        n, hits = int((part & asked).sum()), int((part & right).sum())
+        if n:
+            note = f"{n} of {part.sum()} questions have four words among the first {max_vocab}; 3CosAdd"
+            yield _share("accuracy", on, hits, n, note)
+        if on == "all":
+            yield _share("accuracy_all", on, hits, len(part), "a question that cannot be asked counts as wrong")
+            yield {"metric": "coverage", "on": on, "value": n / len(part), "n": len(part)}
+
+
+def _share(metric: str, on: str, hits: int, n: int, note: str) -> dict:
+    low, high = wilson(hits, n)
+    return {"metric": metric, "on": on, "value": hits / n, "low": low, "high": high, "n": n, "note": note}

@@ -1,0 +1,144 @@
+"""Similarity: do vectors order pairs of words as people do?
+
+reads   vectors, codings   one row of float32 numbers per word
+writes  scores    spearman, of the pairs whose two words are known; spearman_all, where a pair with an
+                  unknown word counts as similarity 0; coverage, the share of pairs that is known
+source  Finkelstein et al. 2002 (WordSim-353); Hill, Reichart, Korhonen 2015 (SimLex-999)
+shapes  P pairs, D = vector_size
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.scores import Scores, columns
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault, nearest
+from pipelines.kernels.intervals import draws, interval
+from pipelines.kernels.nearest import rows_of, unit
+from pipelines.kernels.ranks import spearman
+from pipelines.method import Knobs, Run
+
+CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by gensim
+
+
+class Params(Knobs):
+    sets: tuple[str, ...] = Field(("wordsim353", "simlex999"), min_length=1)  # or files of yours: word, word, score on each line
+    n_bootstrap: int = Field(1000, ge=100)  # draws of pairs for an interval
+
+    @field_validator("sets")
+    @classmethod
+    def _known(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+        strange = [name for name in sets if name not in CARRIED and not Path(name).suffix]
+        if strange:
+            hint = nearest(strange[0], CARRIED)
+            raise ValueError(f"must name any of {', '.join(CARRIED)}, or files such as pairs.tsv; {strange[0]!r} is neither.{hint}")
+        if len({_title(name) for name in sets}) < len(sets):
+            raise ValueError("must not name a set twice")
+        return sets
+
+
+def sources(params: Params) -> list[str]:
+    """The files of the project that the evaluation reads."""
+    return [name for name in params.sets if name not in CARRIED]
+
+
+def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
+    sets = _read_all(params.sets, run)
+    with run.open(Scores) as out:
+        for matrix in [*vectors, *codings]:
+            items, numbers = matrix.items(), matrix.memmap()
+            for name, (left, right, human) in sets.items():
+                rows = rows_of([*left, *right], items).reshape(2, -1)
+                known = (rows >= 0).all(axis=0)
+                figures = _figures(_cosine(numbers, rows), known, human, params.n_bootstrap, run.seed)
+                out.append(**columns({"of": matrix.name, "on": name, **figure} for figure in figures))
+                run.say(f"{matrix.name} on {name}: " + ", ".join(f"{figure['metric']} {figure['value']:.3f}" for figure in figures))
+    return out.artifact
+
+
+def _read_all(names: Sequence[str], run: Run) -> dict[str, tuple[list[str], list[str], np.ndarray]]:
+    """Title -> left words, right words, human scores. Raises Fault with the faults of all the files."""
+    sets, faults = {}, []
+    for name in names:
+        try:
+            sets[_title(name)] = _read(_path(name))
+        except Fault as fault:
+            faults += [f"{run.name}: {line}" for line in fault.faults]
+    if faults:
+        raise Fault(faults)
+    return sets
+
+
+def _title(name: str) -> str:
+    return name if name in CARRIED else Path(name).stem
+
+
+def _path(name: str) -> Path:
+    if name not in CARRIED:
+        return Path(name)
+    from gensim.test.utils import datapath
+
+    return Path(datapath(CARRIED[name]))
+
+
+def _read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
+    """Lines of word, word, score, parted by tabs, commas or blanks; `#` opens a comment, a first line may be a heading."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise Fault(f"the set {path} is missing. Put it there, or name one of {', '.join(CARRIED)} under `sets`") from None
+    except (OSError, UnicodeDecodeError) as err:
+        raise Fault(f"the set {path} cannot be read as UTF-8 text: {err}") from err
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    mark = next((mark for mark in "\t," if lines and mark in lines[0][1]), None)
+    pairs, faults = [], []
+    for place, (i, line) in enumerate(lines):
+        cells = [cell.strip() for cell in line.split(mark)]
+        try:
+            left, right, human = cells[0], cells[1], float(cells[2])
+        except (IndexError, ValueError):
+            if place:  # else a heading
+                faults.append(f"{path}, line {i} is {line[:60]!r}; it has to be word, word, score")
+            continue
+        if not np.isfinite(human):
+            faults.append(f"{path}, line {i}: the score {cells[2]} is not a number to be ranked")
+        pairs.append((left, right, human))
+    if len(faults) > 10:
+        faults = [*faults[:10], f"{path}: {len(faults) - 10} more lines like these"]
+    if not pairs and not faults:
+        faults = [f"{path} holds no pair; a line has to be word, word, score"]
+    if faults:
+        raise Fault(faults)
+    left, right, human = zip(*pairs, strict=True)
+    return list(left), list(right), np.array(human)
+
+
+def _cosine(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(P,) cosine of the pairs whose rows, (2, P), are known; 0 of the others."""
+    left, right = unit(numbers[rows[0]]), unit(numbers[rows[1]])  # row -1 is read too, and not used
+    return np.where((rows >= 0).all(axis=0), np.einsum("pd,pd->p", left, right, dtype=np.float64), 0.0)
+
+
+def _figures(cosine: np.ndarray, known: np.ndarray, human: np.ndarray, n_bootstrap: int, seed: int) -> list[dict]:
+    """A correlation that is not defined is left out, and the note of the coverage says so."""
+    n_pairs, seen = len(known), int(known.sum())
+    figures, lost = [], []
+    for metric, x, y, note in (
+        ("spearman", cosine[known], human[known], f"{seen} of {n_pairs} pairs have two known words"),
+        ("spearman_all", cosine, human, f"{n_pairs - seen} pairs with an unknown word count as similarity 0"),
+    ):
+        # two pairs always correlate by 1 or -1
+        value = float(spearman(x, y)[0]) if len(x) > 2 else np.nan
+        if np.isnan(value):
+            lost.append(metric)
+            continue
+        rng = np.random.default_rng(seed)  # anew: a figure's interval does not hang on what was scored before it
+        samples = np.concatenate([spearman(x, y, weights) for weights in draws(len(x), n_bootstrap, rng)])
+        low, high = interval(value, samples)
+        figures.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(x), "note": note})
+    note = f"no {', '.join(lost)}: it takes three pairs that differ" if lost else ""
+    return [*figures, {"metric": "coverage", "value": seen / n_pairs, "n": n_pairs, "note": note}]

@@ -1,0 +1,530 @@
+"""The report of a run: report.html for people, data/report.md for machines and diffs, a summary for the terminal.
+
+reads   dvc.yaml and params.yaml (what there is to run), data/ (artifacts and pass tokens), runs/ (gate
+        reports and run records), docs/test_readings.tsv
+writes  report.html   one file, no network; times and memory included
+        data/report.md   scores, corpus and gates alone, so that the same artifacts give the same bytes
+
+What is not there is shown as missing; a report of half a run is still a report.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipelines import charts, layout
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.corpus import SPLITS, Corpus
+from pipelines.artifacts.counts import Counts
+from pipelines.artifacts.parquet import Artifact
+from pipelines.artifacts.predictions import Predictions
+from pipelines.artifacts.scores import Scores
+from pipelines.artifacts.tokens import Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.charts import figure
+from pipelines.errors import Fault
+from pipelines.expect import sentence
+from pipelines.params import World, load_yaml
+from pipelines.registry import MAKER, NOUNS, VERBS
+
+T = TypeVar("T")
+
+READINGS = "docs/test_readings.tsv"
+MOST_CLASSES = 120  # of a confusion matrix that is drawn
+
+# 1: higher is better, -1: lower is better; a metric that is not here has no best
+METRICS: dict[str, tuple[int, str]] = {
+    "spearman": (1, "rank correlation with people's scores, pairs of known words only"),
+    "spearman_all": (1, "as spearman, where a pair with an unknown word counts as similarity 0"),
+    "coverage": (1, "share of the set that could be asked"),
+    "accuracy": (1, "share of right answers"),
+    "accuracy_all": (1, "as accuracy, where a question that cannot be asked counts as wrong"),
+    "accuracy_majority": (0, "what always naming the most frequent class would reach"),
+    "macro_f1": (1, "F1, every class weighing the same"),
+    "log_loss": (-1, "nats; how surprised the classifier was by the truth"),
+    "explained_variance": (1, "share of the vectors' variance that the codings keep"),
+    "mean_squared_error": (-1, "of each number of a vector"),
+    "bytes_per_item": (-1, "of a coding"),
+    "ratio": (1, "times smaller than the vectors, decoder included"),
+    "nearest_cosine": (0, "mean cosine of a word and its nearest neighbour"),
+    "hubness": (-1, "skewness of how often a word is a neighbour; 0 is even"),
+    "words_known": (1, "share of the named words that have a vector"),
+}
+
+
+@dataclass
+class Gate:
+    state: str = "not run"  # passed, failed
+    n_expectations: int = 0
+    failures: list[str] = field(default_factory=list)
+    page: str = ""  # link to the full report
+
+
+@dataclass
+class Stage:
+    """One row of params.yaml, and what became of it."""
+
+    verb: str
+    row: str
+    reads: list[str]  # noun/row
+    method: str = ""
+    knobs: str = ""
+    artifact: Artifact | None = None  # None: missing
+    holds: str = ""
+    n_bytes: int | None = None
+    gate: Gate = field(default_factory=Gate)
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def noun(self) -> str:
+        return VERBS[self.verb].noun
+
+    @property
+    def key(self) -> str:
+        return f"{self.noun}/{self.row}"
+
+    @property
+    def seconds(self) -> float | None:
+        return self.record.get("seconds")
+
+
+def report(root: Path) -> None:
+    """Writes both reports and prints the summary."""
+    run = gather(root)
+    layout.write_aside(root / layout.SUMMARY, markdown(run))
+    layout.write_aside(root / layout.REPORT, page(run))
+    print(terminal(run) + f"\n\nreport: {layout.REPORT}", flush=True)
+
+
+def gather(root: Path) -> dict[str, Any]:
+    """All that the reports show, as plain data."""
+    missing: list[str] = []
+    params = _or_missing(missing, {}, load_yaml, root / layout.PARAMS)
+    dag = _or_missing(missing, {}, load_yaml, root / layout.DAG)
+    stages = [stage for stage in (_stage(root, item, params) for item in (dag.get("stages") or {}).values()) if stage]
+    missing += [f"{stage.key} is missing. Run: dvc repro" for stage in stages if stage.artifact is None]
+    tables = {stage.row: (stage, frame) for stage, frame in _read_each(stages, Scores, missing, lambda scores: scores.frame())}
+    return {
+        "missing": missing,
+        "world": _or_missing(missing, World(), lambda: World(**(params.get("run") or {}))),
+        "stages": stages,
+        "corpora": [(stage.row, facts) for stage, facts in _read_each(stages, Corpus, missing, _splits)],
+        "tokens": [(stage.row, facts) for stage, facts in _read_each(stages, Tokens, missing, _token_facts)],
+        "scores": tables,
+        "best": [line for stage, frame in tables.values() for line in _best(stage.row, frame)],
+        "curves": [(stage.key, stage.artifact.curve()) for stage in stages if stage.artifact and stage.artifact.curve()],
+        "readings": _read_csv(root / READINGS, "\t"),
+    }
+
+
+def _or_missing(missing: list[str], instead: T, call: Callable[..., T], *args: Any) -> T:
+    """call(*args); what is wrong with a file is told in the report, which has the rest all the same."""
+    try:
+        return call(*args)
+    except Fault as fault:
+        missing += fault.faults
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        missing.append(f"{type(err).__name__}: {err}")
+    return instead
+
+
+def _read_each(
+    stages: Iterable[Stage], noun: type[Artifact], missing: list[str], read: Callable[[Any], T | None]
+) -> Iterable[tuple[Stage, T]]:
+    """(stage, read(artifact)) of every artifact of a noun that can be read."""
+    for stage in stages:
+        if isinstance(stage.artifact, noun):
+            seen = _or_missing(missing, None, read, stage.artifact)
+            if seen is not None:
+                yield stage, seen
+
+
+def _stage(root: Path, item: dict[str, Any], params: dict[str, Any]) -> Stage | None:
+    """A stage of dvc.yaml that makes an artifact; None for the others."""
+    meta = item.get("meta") or {}
+    verb, row = meta.get("verb"), str(meta.get("row"))
+    if verb not in VERBS:
+        return None
+    nouns = {folder: noun for noun, folder in layout.DATA.items()}
+    reads = [f"{nouns[folder]}/{name}" for folder, _, name in (str(dep).rpartition("/") for dep in item.get("deps", [])) if folder in nouns]
+    written = (params.get(verb) or {}).get(row) or {}
+    stage = Stage(verb, row, reads, str(written.get("method", "")))
+    own = {key: value for key, value in written.items() if key not in ("method", *NOUNS)}
+    stage.knobs = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False, default=str)}" for key, value in own.items())
+    folder = root / layout.artifact(stage.noun, row)
+    if folder.is_dir():
+        stage.artifact = NOUNS[stage.noun](folder)
+        stage.n_bytes = stage.artifact.n_bytes()
+        stage.holds = _or_missing([], "", _holds, stage.artifact)
+    token = _read_json(root / layout.pass_token(stage.noun, row))
+    stage.gate = _gate(root, stage, token)
+    if token.get("artifact"):
+        stage.record = _read_json(root / layout.record(stage.noun, row, token["artifact"]))
+    return stage
+
+
+def _gate(root: Path, stage: Stage, token: dict[str, Any]) -> Gate:
+    """The token counts, which downstream stages read; the full report may be that of an earlier run."""
+    full = _read_json(root / layout.gate_report(stage.noun, stage.row))
+    link = layout.gate_report(stage.noun, stage.row, "html")
+    gate = Gate(page=link if (root / link).is_file() else "")
+    if token:
+        gate.state, gate.n_expectations = "passed", len(token.get("checked", []))
+    elif full:
+        failed = [result for result in full.get("results", []) if not result["success"]]
+        gate.state, gate.n_expectations, gate.failures = "failed", len(full["results"]), [sentence(result) for result in failed]
+    return gate
+
+
+def _holds(artifact: Artifact) -> str:
+    n = artifact.n_rows()
+    if isinstance(artifact, Tokens):
+        return f"{n:,} documents, {artifact.n_rows('vocab'):,} words"
+    if isinstance(artifact, Vectors | Codings):
+        return f"{n:,} × {artifact.size}"
+    if isinstance(artifact, Predictions):
+        return f"{n:,} documents, {artifact.n_rows('classes')} classes"
+    if isinstance(artifact, Counts):
+        return f"{n:,} pairs"
+    return f"{n:,} {'documents' if isinstance(artifact, Corpus) else 'figures'}"
+
+
+def _splits(corpus: Corpus) -> dict[str, Any]:
+    """Documents and labels of each split; the texts are not read."""
+    labels = pd.concat([batch.to_pandas() for batch in corpus.batches(["split", "label"])])
+    splits = []
+    for split in (name for name in SPLITS if (labels["split"] == name).any()):
+        counts = labels.loc[labels["split"] == split, "label"].value_counts()
+        splits.append({
+            "split": split, "documents": int((labels["split"] == split).sum()), "labelled": int(counts.sum()),
+            "classes": len(counts), "largest": int(counts.max()) if len(counts) else 0, "smallest": int(counts.min()) if len(counts) else 0,
+        })  # fmt: skip
+    return {"splits": splits, "classes": sorted(labels["label"].dropna().unique())}
+
+
+def _token_facts(tokens: Tokens) -> dict[str, Any]:
+    profile = tokens.profile()
+    unknown = (profile["unknown_share"] * profile["n_tokens"]).groupby(profile["split"]).sum()
+    lengths = profile.groupby("split")["n_tokens"]
+    splits = [
+        {"split": split, "tokens": int(n), "median": float(lengths.median()[split]), "longest": int(lengths.max()[split]), "unknown": float(unknown[split] / max(n, 1))}
+        for split, n in ((split, lengths.sum()[split]) for split in SPLITS if split in lengths.groups)
+    ]  # fmt: skip
+    return {"splits": splits, "vocabulary": tokens.n_rows("vocab")}
+
+
+def _best(row: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The best of an evaluation's first metric, for the total where there is one, else for each set."""
+    metric = frame["metric"].iloc[0] if len(frame) else ""
+    sign = METRICS.get(metric, (0, ""))[0]
+    if not sign:
+        return []
+    frame = frame[frame["metric"] == metric]
+    sets = ["all"] if (frame["on"] == "all").any() else list(dict.fromkeys(frame["on"]))
+    lines = []
+    for on in sets:
+        among = frame[frame["on"] == on].assign(better=lambda f: sign * f["value"]).sort_values("better", ascending=False, kind="stable")
+        first, others = among.iloc[0], among.iloc[1:]
+        overlap = others[(others["high"] >= first["low"]) & (others["low"] <= first["high"])]
+        lines.append({
+            "evaluation": row, "metric": metric, "on": on, "of": first["of"], "value": float(first["value"]),
+            "low": _number(first["low"]), "high": _number(first["high"]), "n": int(first["n"]), "note": first["note"],
+            "among": len(among), "overlap": list(overlap["of"]),
+        })  # fmt: skip
+    return lines
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """{} when there is none, or when it is not whole."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read_csv(path: Path, mark: str = ",") -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file, delimiter=mark))
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def page(run: dict[str, Any]) -> str:
+    """The HTML; Jinja escapes all that comes from data."""
+    here = Path(__file__).parent
+    jinja = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.globals.update(figure=figure, seconds=_seconds, size=_size, metrics=METRICS, n_readings=n_readings, splits_of=_splits_of)
+    stages = run["stages"]
+    times = [stage.seconds for stage in stages if stage.seconds is not None]
+    evaluations = [_evaluation(stage, frame) for stage, frame in run["scores"].values()]
+    return jinja.get_template("report.html.j2").render(
+        **run,
+        graph=_graph(stages) if stages else "",
+        evaluations=evaluations,
+        charts=[chart for key, curve in run["curves"] for chart in _curve_charts(key, curve)],
+        total_seconds=sum(times),
+        most_seconds=max(times, default=0) or 1,
+        hosts=sorted({stage.record["host"] for stage in stages if stage.record.get("host")}),
+        n_passed=sum(stage.gate.state == "passed" for stage in stages),
+    )
+
+
+def _graph(stages: Sequence[Stage]) -> Any:
+    most = max((stage.seconds or 0 for stage in stages), default=0) or 1
+    nouns = [noun for noun in layout.DATA if any(stage.noun == noun for stage in stages)]
+    columns = [
+        [
+            {
+                "key": stage.key, "name": stage.row, "state": stage.gate.state.replace(" ", "-"), "share": (stage.seconds or 0) / most,
+                "below": f"{stage.method} · {_seconds(stage.seconds)}" if stage.artifact else f"{stage.method} · missing",
+                "title": f"{stage.verb}/{stage.row}: {stage.method}; {stage.holds or 'missing'}; {_seconds(stage.seconds)}; gate {stage.gate.state}"
+                + (f"\n{stage.knobs}" if stage.knobs else ""),
+            }
+            for stage in stages
+            if stage.noun == noun
+        ]
+        for noun in nouns
+    ]  # fmt: skip
+    keys = {stage.key for stage in stages}
+    edges = [(source, stage.key) for stage in stages for source in stage.reads if source in keys]
+    return charts.graph(columns, [MAKER[noun] for noun in nouns], edges)
+
+
+def _evaluation(stage: Stage, frame: pd.DataFrame) -> dict[str, Any]:
+    """A card per metric and set, or, of many sets, a grid of sets by artifacts; and what lies beside the scores."""
+    cards: list[dict[str, Any]] = []
+    grids: list[dict[str, Any]] = []
+    alike: list[str] = []  # what is the same for all needs no table
+    for metric in dict.fromkeys(frame["metric"]):
+        rows = frame[frame["metric"] == metric]
+        sign, what = METRICS.get(metric, (0, ""))
+        head = {"metric": metric, "what": "; ".join(filter(None, [what, {1: "higher is better", -1: "lower is better"}.get(sign, "")]))}
+        if rows["on"].nunique() > 4:
+            grids.append({**head, **_grid(rows, sign)})
+        else:
+            for on, among in rows.groupby("on", sort=False):
+                if len(among) > 1 and among["value"].nunique() == 1 and not among["low"].notna().any():
+                    alike.append(f"{metric} on {on}: {figure(among['value'].iloc[0])}")
+                else:
+                    cards.append({**head, "on": on, **_card(among, sign)})
+    assert stage.artifact is not None
+    folder = stage.artifact.folder
+    return {
+        "name": stage.row,
+        "method": stage.method,
+        "cards": cards,
+        "grids": grids,
+        "alike": alike,
+        "confusions": _confusions(_read_csv(folder / "confusion.csv")),
+        "classes": _read_csv(folder / "classes.csv"),
+        "neighbours": _neighbours(_read_csv(folder / "neighbours.csv")),
+    }
+
+
+def _card(rows: pd.DataFrame, sign: int) -> dict[str, Any]:
+    """The best first, intervals drawn on one axis."""
+    ends = pd.concat([rows["value"], rows["low"].astype(float), rows["high"].astype(float)]).dropna()
+    low, high = float(ends.min()), float(ends.max())
+    span = (low, high) if high > low else (low - 0.5, high + 0.5)
+    best = _best_rows(rows, sign)
+    ordered = rows.assign(better=-sign * rows["value"]).sort_values("better", kind="stable")
+    lines = [
+        {
+            "of": row["of"], "value": row["value"], "low": _number(row["low"]), "high": _number(row["high"]), "n": row["n"],
+            "best": i in best, "picture": charts.interval(row["value"], _number(row["low"]), _number(row["high"]), span),
+        }
+        for i, row in ordered.iterrows()
+    ]  # fmt: skip
+    return {"lines": lines, "interval": bool(rows["low"].notna().any()), "notes": _notes(rows)}
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """The notes, each once, saying of whom it is where they differ."""
+    notes = rows[rows["note"] != ""]
+    same = notes["note"].nunique() == 1 and len(notes) == len(rows)
+    return [note if same else f"{', '.join(group['of'])}: {note}" for note, group in notes.groupby("note", sort=False)]
+
+
+def _grid(rows: pd.DataFrame, sign: int) -> dict[str, Any]:
+    """A row per set, a column per artifact."""
+    artifacts = list(dict.fromkeys(rows["of"]))
+    best = _best_rows(rows, sign)
+    lines = []
+    for on, among in rows.groupby("on", sort=False):
+        cells = {
+            row["of"]: {**row, "low": _number(row["low"]), "high": _number(row["high"]), "best": i in best} for i, row in among.iterrows()
+        }
+        n = sorted({int(cell["n"]) for cell in cells.values()})
+        lines.append(
+            {"on": on, "n": f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}", "cells": [cells.get(of) for of in artifacts]}
+        )
+    first = rows[rows["on"] == rows["on"].iloc[0]]
+    return {"artifacts": artifacts, "lines": lines, "top": float(rows["value"].abs().max()) or 1.0, "notes": _notes(first)}
+
+
+def _best_rows(rows: pd.DataFrame, sign: int) -> set[Any]:
+    """The labels of the best row of each set, where it is better than another."""
+    best: set[Any] = set()
+    for _, among in rows.groupby("on"):
+        if sign and among["value"].nunique() > 1:
+            best |= set(among.index[among["value"] * sign == (among["value"] * sign).max()])
+    return best
+
+
+def _confusions(cells: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Per classifier: the matrix as a picture, and what is mistaken most."""
+    found = []
+    for of in dict.fromkeys(cell["of"] for cell in cells):
+        mine = [cell for cell in cells if cell["of"] == of]
+        labels = sorted({cell["actual"] for cell in mine} | {cell["predicted"] for cell in mine})
+        place = {label: i for i, label in enumerate(labels)}
+        matrix = {(place[cell["actual"]], place[cell["predicted"]]): int(cell["count"]) for cell in mine}
+        wrong = sorted((cell for cell in mine if cell["actual"] != cell["predicted"]), key=lambda cell: -int(cell["count"]))
+        picture = charts.heat_map(labels, matrix) if len(labels) <= MOST_CLASSES else ""
+        found.append({"of": of, "picture": picture, "wrong": wrong[:8] if len(labels) > 2 else [], "n_classes": len(labels)})
+    return found
+
+
+def _neighbours(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """word -> artifact -> its neighbours, the nearest first."""
+    artifacts = list(dict.fromkeys(row["of"] for row in rows))
+    words: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for row in rows:
+        words.setdefault(row["word"], {of: [] for of in artifacts})[row["of"]].append(row)
+    return {"artifacts": artifacts, "words": words}
+
+
+def _curve_charts(key: str, curve: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """One chart per quantity: loss with valid_loss, accuracy with valid_accuracy, over the first column."""
+    names = list(dict.fromkeys(name for step in curve for name in step))
+    x, quantities = names[0], {}
+    for name in names[1:]:
+        quantities.setdefault(name.rpartition("_")[2], []).append(name)
+    made = []
+    for quantity, columns in quantities.items():
+        series = {name: [(step[x], step[name]) for step in curve if x in step and name in step] for name in columns}
+        series = {name: line for name, line in series.items() if line}
+        if series:
+            made.append({"of": key, "quantity": quantity, "names": list(series), "picture": charts.lines(series, x)})
+    return made
+
+
+def n_readings(readings: list[dict[str, str]]) -> int:
+    """How often test was scored: one reading gives a line for each of its metrics."""
+    return sum(row.get("metric") == readings[0].get("metric") for row in readings)
+
+
+def _splits_of(facts: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    return [(row, split) for row, fact in facts for split in fact["splits"]]
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "time unknown"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def _size(n_bytes: float | None) -> str:
+    if n_bytes is None:
+        return ""
+    for unit, power in (("GB", 3), ("MB", 2), ("kB", 1)):
+        if n_bytes >= 1000**power:
+            return f"{n_bytes / 1000**power:.3g} {unit}"
+    return f"{n_bytes} bytes"
+
+
+def markdown(run: dict[str, Any]) -> str:
+    """What the artifacts decide and nothing else: no time, no host, no link."""
+    world = run["world"]
+    gates = [[stage.key, stage.method, stage.holds, stage.gate.state, stage.gate.n_expectations] for stage in run["stages"]]
+    parts = [
+        "# Report\n",
+        f"{len(run['stages'])} rows, seed {world.seed}, {world.threads} threads, {world.device}. Scores are of the validation split.\n",
+        *(f"- missing: {_cell(line)}" for line in run["missing"]),
+        "\n## Best of each\n",
+        _table(["evaluation", "figure", "best", "value", "n", "interval overlaps with"], [_best_cells(line) for line in run["best"]]),
+        "\n## Scores\n",
+        _table(
+            ["evaluation", "of", "metric", "on", "value", "low", "high", "n", "note"],
+            [
+                [row, line["of"], line["metric"], line["on"], *(figure(_number(line[key])) for key in ("value", "low", "high")), f"{line['n']:,}", line["note"]]
+                for row, (_, frame) in run["scores"].items()
+                for line in frame.to_dict("records")
+            ],
+        ),
+        "\n## Corpus\n",
+        _table(
+            ["corpus", "split", "documents", "labelled", "classes"],
+            [[row, split["split"], *(f"{split[key]:,}" for key in ("documents", "labelled", "classes"))] for row, split in _splits_of(run["corpora"])],
+        ),
+        "",
+        _table(
+            ["tokens", "split", "tokens", "median length", "unknown"],
+            [[row, split["split"], f"{split['tokens']:,}", f"{split['median']:g}", f"{split['unknown']:.2%}"] for row, split in _splits_of(run["tokens"])],
+        ),
+        "\n## Gates\n",
+        _table(["artifact", "method", "holds", "gate", "expectations"], gates),
+    ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def _best_cells(line: dict[str, Any]) -> list[str]:
+    return [
+        line["evaluation"], f"{line['metric']} on {line['on']}", line["of"], _with_interval(line), f"{line['n']:,}",
+        ", ".join(line["overlap"]) or ("none" if line["among"] > 1 else "nothing else was scored"),
+    ]  # fmt: skip
+
+
+def _with_interval(line: dict[str, Any]) -> str:
+    return figure(line["value"]) + (f" [{figure(line['low'])}, {figure(line['high'])}]" if line["low"] is not None else "")
+
+
+def _table(heads: list[str], rows: list[list[Any]]) -> str:
+    if not rows:
+        return "missing"
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in [heads, ["---"] * len(heads), *rows])
+
+
+def _cell(value: Any) -> str:
+    """Text that stays within its cell, and means itself."""
+    text = " ".join(str(value).split())
+    for mark in ("\\", "|", "`", "*", "<", "[", "]"):
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def terminal(run: dict[str, Any]) -> str:
+    """The best figures, and where the time went."""
+    lines = ["", "best of each (validation), with its 95 % interval"]
+    best = [_best_cells(line) for line in run["best"]] or [["no scores yet"]]
+    lines += _aligned([[*cells[:4], f"n = {cells[4]}"] if len(cells) > 1 else cells for cells in best])
+    timed = sorted((stage for stage in run["stages"] if stage.seconds is not None), key=lambda stage: -stage.seconds)
+    total = sum(stage.seconds for stage in timed)
+    lines += ["", f"time: {_seconds(total)} in {len(timed)} stages" + (", the longest" if len(timed) > 8 else "")]
+    lines += _aligned(
+        [
+            [f"{s.verb}/{s.row}", s.method, _seconds(s.seconds), f"{s.seconds / max(total, 1e-9):.0%}", _size(s.record.get("peak_bytes"))]
+            for s in timed[:8]
+        ]
+    )
+    lines += ["", *(f"missing: {line}" for line in run["missing"])] if run["missing"] else []
+    return "\n".join(lines)
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows), default=0))]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]

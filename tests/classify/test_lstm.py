@@ -1,0 +1,247 @@
+"""The LSTM classifier."""
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+import torch
+from torch import nn
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.tokens import Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.classify import tfidf_logreg
+from pipelines.classify.lstm import Params, Reader, classify, padded, probabilities, rebuild
+from pipelines.errors import Fault
+from pipelines.labels import read
+from pipelines.method import Run
+
+WORDS = ["<unk>", "not", "good", "bad", "film", "the"]
+
+
+def tokens(folder, documents, words=WORDS):
+    """documents: (split, label, token ids)."""
+    with Run(folder).open(Tokens) as out:
+        out.append("vocab", token_id=range(len(words)), token=words, count=[0] + [1] * (len(words) - 1))
+        out.append(
+            doc_id=[f"d{i}" for i in range(len(documents))], split=[d[0] for d in documents],
+            label=[d[1] for d in documents], token_ids=[list(d[2]) for d in documents],
+        )  # fmt: skip
+    return out.artifact
+
+
+def orders(n=400, seed=0):
+    """Which of two words came first decides; every document has the same words, so their counts say nothing."""
+    rng, documents = np.random.default_rng(seed), []
+    for i in range(n):
+        length = int(rng.integers(4, 10))
+        ids = np.full(length, 5)
+        first, second = np.sort(rng.choice(length, 2, replace=False))
+        ids[[first, second]] = (2, 3) if i % 2 else (3, 2)
+        documents.append(
+            (("train", "valid", "test")[min(i * 4 // n, 3) // 2 if i * 4 // n < 3 else 2], "good first" if i % 2 else "bad first", ids)
+        )
+    return documents
+
+
+def word_vectors(folder, noun, items, size=4, seed=0):
+    matrix = np.random.default_rng(seed).normal(size=(len(items), size)).astype(np.float32)
+    with Run(folder).open(noun) as out:
+        if noun is Vectors:
+            out.append(item=items, count=[1] * len(items), vector=matrix)
+        else:
+            out.append(item=items, coding=matrix, error=[0] * len(items))
+    return out.artifact
+
+
+SMALL = Params(hidden_size=16, vector_size=8, dropout=0, batch_size=16, epochs=12, lr=0.02, patience=12)
+
+
+def model(**knobs):
+    torch.manual_seed(0)
+    params = Params(hidden_size=3, dropout=0, **knobs)
+    return Reader(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), 3, params, frozen=False).eval()
+
+
+KINDS = [
+    {"pooling": pooling, "bidirectional": both, "num_layers": n}
+    for pooling in ("last", "max", "mean")
+    for both in (False, True)
+    for n in (1, 2)
+]
+
+
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_learns_an_order_that_a_bag_of_words_cannot(tmp_path, pooling):
+    toy = tokens(tmp_path / "t", orders())
+    read_in_order = classify(toy, SMALL.model_copy(update={"pooling": pooling}), Run(tmp_path / "p", seed=1))
+    counted = tfidf_logreg.classify(toy, tfidf_logreg.Params(ngrams=1), Run(tmp_path / "q", seed=1))
+    right = [np.mean(made.frame("valid")[0].eval("label == predicted")) for made in (read_in_order, counted)]
+    assert right[0] > 0.95
+    assert right[1] < 0.7
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_does_not_change_what_is_said_of_a_document(kind):
+    net = model(**kind)
+    ids = torch.tensor([[1, 2, 3]]).T
+    longer = torch.tensor([[1, 2, 3, 0, 0], [4, 4, 4, 4, 4]]).T
+    with torch.no_grad():
+        alone, together = net(ids, torch.tensor([3])), net(longer, torch.tensor([3, 5]))
+    assert together[0].tolist() == pytest.approx(alone[0].tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reads_as_torch_reads_packed_sequences(kind):
+    net, lengths = model(**kind), torch.tensor([5, 1, 3])
+    ids = torch.tensor([[1, 2, 3, 4, 5], [3, 0, 0, 0, 0], [5, 4, 2, 0, 0]]).T
+    reference = nn.LSTM(4, 3, num_layers=kind["num_layers"], bidirectional=kind["bidirectional"])
+    weights = {}
+    for i in range(kind["num_layers"]):
+        for layers, suffix in ((net.onward, ""), (net.backward_, "_reverse"))[: 1 + kind["bidirectional"]]:
+            weights |= {name.replace("_l0", f"_l{i}{suffix}"): value for name, value in layers[i].state_dict().items()}
+    reference.load_state_dict(weights)
+    with torch.no_grad():
+        packed = nn.utils.rnn.pack_padded_sequence(net.embedding(ids), lengths, enforce_sorted=False)
+        out, (last, _) = reference(packed)
+        states = nn.utils.rnn.pad_packed_sequence(out)[0]  # (T, B, H)
+        documents = [states[:n, b] for b, n in enumerate(lengths)]
+        pooled = {
+            "max": torch.stack([d.amax(0) for d in documents]),
+            "mean": torch.stack([d.mean(0) for d in documents]),
+            "last": torch.cat(list(last[-1 - kind["bidirectional"] :]), dim=1),
+        }[kind["pooling"]]
+        assert net(ids, lengths).numpy() == pytest.approx(net.decision(pooled).log_softmax(1).numpy(), abs=1e-6)
+
+
+def test_one_by_one_or_many_at_once_a_document_gets_the_same_probabilities(tmp_path):
+    toy = tokens(tmp_path / "t", [*orders(40), ("valid", "bad first", [])])
+    split = read(toy, "valid", ["bad first", "good first"])
+    net = model()
+    at_once, single = (probabilities(net, split, Params(batch_size=size), Run(tmp_path)) for size in (100, 1))
+    assert at_once == pytest.approx(single, abs=1e-6)
+    assert at_once.sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("keep", "expected"), [("head", [1, 2]), ("tail", [3, 4])])
+def test_a_document_too_long_is_cut_at_its_end_or_at_its_beginning(tmp_path, keep, expected):
+    toy = tokens(tmp_path / "t", [("train", "a", [5]), ("train", "b", [1, 2, 3, 4]), ("train", "b", [])])
+    ids, lengths = padded(read(toy, "train", ["a", "b"]), np.array([1, 0, 2]), max_tokens=2, keep=keep)
+    assert ids.T.tolist() == [expected, [5, 0], [0, 0]]
+    assert lengths.tolist() == [2, 1, 1]  # a document without words is one unknown word
+
+
+@pytest.mark.parametrize("noun", [Vectors, Codings])
+def test_frozen_vectors_stay_as_given_and_words_without_one_are_zeros(tmp_path, noun):
+    given = word_vectors(tmp_path / "v", noun, ["good", "bad", "elsewhere"])
+    toy = tokens(tmp_path / "t", orders(60))
+    params = SMALL.model_copy(update={"fine_tune": False, "epochs": 2})
+    made = classify(toy, params, Run(tmp_path / "p", seed=1), **{noun.noun: given})
+    table = made.model()[1]["embedding.weight"]
+    matrix = given.matrix()[:2]
+    assert table[[2, 3]] / table[2, 0] == pytest.approx(matrix / matrix[0, 0], rel=1e-5)  # up to one factor
+    assert not table[[0, 1, 4, 5]].any()
+
+
+def test_fine_tuning_moves_the_vectors_of_the_words_that_were_read(tmp_path):
+    given = word_vectors(tmp_path / "v", Vectors, ["good", "bad", "film"])
+    toy = tokens(tmp_path / "t", orders(60))
+    frozen, tuned = (
+        classify(toy, SMALL.model_copy(update={"fine_tune": tune, "epochs": 1}), Run(tmp_path / str(tune), seed=1), vectors=given).model()[
+            1
+        ]["embedding.weight"]
+        for tune in (False, True)
+    )
+    assert not np.allclose(frozen[[2, 3]], tuned[[2, 3]])
+    assert np.array_equal(frozen[4], tuned[4])  # 'film' is in no document
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    toy = tokens(tmp_path / "t", orders(80))
+    params = SMALL.model_copy(update={"epochs": 2, "dropout": 0.3, "bidirectional": True})
+    runs = [Run(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    made = [classify(toy, params, run) for run in runs]
+    for name in ("predictions.parquet", "classes.parquet", "model.safetensors", "model.json"):
+        assert (made[0].folder / name).read_bytes() == (made[1].folder / name).read_bytes()
+    assert (made[0].folder / "model.safetensors").read_bytes() != (made[2].folder / "model.safetensors").read_bytes()
+    assert runs[0].curve == runs[1].curve
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    toy, params = tokens(tmp_path / "t", orders(80)), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
+    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
+    log = Run.log
+
+    def stop_at_epoch_2(run, **figures):
+        if figures["epoch"] == 2:
+            raise KeyboardInterrupt
+        log(run, **figures)
+
+    monkeypatch.setattr(Run, "log", stop_at_epoch_2)
+    with pytest.raises(KeyboardInterrupt):
+        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
+    monkeypatch.undo()
+    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
+    for name in ("predictions.parquet", "model.safetensors"):
+        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_what_was_kept_gives_the_same_probabilities_without_the_training_data(tmp_path):
+    toy = tokens(tmp_path / "t", orders(80))
+    made = classify(toy, SMALL.model_copy(update={"epochs": 2, "bidirectional": True, "num_layers": 2}), Run(tmp_path / "p", seed=1))
+    settings, weights = made.model()
+    assert settings["words"] == WORDS
+    split = read(toy, "test", settings["classes"])
+    again = probabilities(rebuild(settings, weights), split, Params(**settings["params"]), Run(tmp_path))
+    assert again == pytest.approx(made.frame("test")[1], abs=1e-6)
+
+
+def test_predicts_valid_and_test_in_order_and_shows_no_label_of_test(tmp_path):
+    documents = [*orders(80), ("unlabelled", None, [4]), ("valid", "of no training document", [4])]
+    made = classify(tokens(tmp_path / "t", documents), SMALL.model_copy(update={"epochs": 1}), Run(tmp_path / "p", seed=1))
+    table = made.read()
+    expected = [(f"d{i}", split) for wanted in ("valid", "test") for i, (split, *_) in enumerate(documents) if split == wanted]
+    assert list(zip(table["doc_id"].to_pylist(), table["split"].to_pylist(), strict=True)) == expected
+    assert table.filter(pc.field("split") == "test")["label"].null_count == 20
+    assert table.filter(pc.field("split") == "valid")["label"].null_count == 0
+    assert made.classes() == ["bad first", "good first"]
+    assert not made.profile()["test_label_shown"].any()
+
+
+def test_the_labels_of_test_change_nothing(tmp_path):
+    documents = orders(80)
+    swapped = [(split, "good first" if split == "test" else label, ids) for split, label, ids in documents]
+    made = [
+        classify(tokens(tmp_path / name, d), SMALL.model_copy(update={"epochs": 1}), Run(tmp_path / f"p{name}", seed=1))
+        for name, d in (("a", documents), ("b", swapped))
+    ]
+    assert (made[0].folder / "predictions.parquet").read_bytes() == (made[1].folder / "predictions.parquet").read_bytes()
+
+
+def test_a_label_that_no_training_document_has_counts_as_wrong(tmp_path):
+    run = Run(tmp_path / "p", seed=1)
+    documents = [d for d in orders(200) if d[0] != "valid"] + [("valid", "new", [2, 3])] * 3 + [("valid", "good first", [2, 3])]
+    classify(tokens(tmp_path / "t", documents), SMALL, run)
+    assert run.curve[-1]["valid_accuracy"] <= 0.25
+    assert np.isfinite(run.curve[-1]["valid_loss"])
+
+
+def test_without_a_validation_split_all_epochs_are_trained(tmp_path):
+    run = Run(tmp_path / "p", seed=1)
+    classify(tokens(tmp_path / "t", [d for d in orders(60) if d[0] != "valid"]), SMALL.model_copy(update={"epochs": 3}), run)
+    assert [set(point) for point in run.curve] == [{"epoch", "loss"}] * 3
+
+
+def test_both_vectors_and_codings_are_refused(tmp_path):
+    toy, v, c = (
+        tokens(tmp_path / "t", orders(20)),
+        word_vectors(tmp_path / "v", Vectors, WORDS),
+        word_vectors(tmp_path / "c", Codings, WORDS),
+    )
+    with pytest.raises(Fault, match=r"either vectors \(vectors/v\) or codings \(codings/c\), not both"):
+        classify(toy, SMALL, Run(tmp_path / "p"), vectors=v, codings=c)
+
+
+def test_vectors_of_other_words_are_refused(tmp_path):
+    toy, v = tokens(tmp_path / "t", orders(20)), word_vectors(tmp_path / "v", Vectors, ["Good", "Bad"])
+    with pytest.raises(Fault, match=r"none of the 6 words of tokens/t is in vectors/v, whose first items are 'Good', 'Bad'"):
+        classify(toy, SMALL, Run(tmp_path / "p"), vectors=v)

@@ -1,0 +1,128 @@
+"""GloVe: the weighting, the loss that falls, what is written, and a training that was interrupted."""
+
+import numba
+import numpy as np
+import pytest
+
+from pipelines.artifacts.counts import Counts
+from pipelines.cooccur import windowed
+from pipelines.embed.glove import Params, embed
+from pipelines.errors import Fault
+from pipelines.kernels import glove as kernel
+from pipelines.kernels.glove import weighting
+from pipelines.method import Run
+from tests.texts import tokens_of, two_topics
+
+
+@pytest.fixture(scope="module")
+def counts(tmp_path_factory) -> Counts:
+    """Of two topics, words 1 to 5 and words 6 to 10; word 11 is never seen."""
+    folder = tmp_path_factory.mktemp("counts")
+    tokens = tokens_of(folder / "tokens", two_topics(200, seed=0), n_vocab=12)
+    return windowed.cooccur(tokens, windowed.Params(window=5), Run(folder / "w5"))
+
+
+def files(artifact):
+    return {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
+
+
+def test_a_quarter_of_x_max_weighs_half_at_alpha_one_half():
+    assert weighting(np.float32([25]), x_max=100, alpha=0.5) == pytest.approx([0.5])
+
+
+def test_a_count_from_x_max_on_weighs_one():
+    assert weighting(np.float32([100, 1e6]), x_max=100, alpha=0.75).tolist() == [1, 1]
+
+
+def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, counts):
+    vectors = embed(counts, Params(vector_size=8, x_max=10, epochs=30), Run(tmp_path / "v", seed=1)).matrix()
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
+    assert cosine[alike].min() > cosine[~alike].max()
+
+
+def test_with_enough_numbers_the_vectors_say_the_logarithm_of_every_count(tmp_path, counts):
+    run = Run(tmp_path / "v", seed=1)
+    _, weights = embed(counts, Params(vector_size=12, x_max=1, lr=0.2, epochs=400), run).model()
+    row, col, count = next(counts.blocks())
+    said = (
+        (weights["word"][row - 1] * weights["context"][col - 1]).sum(axis=1)
+        + weights["word_bias"][row - 1]
+        + weights["context_bias"][col - 1]
+    )
+    assert said == pytest.approx(np.log(count), abs=0.05)
+    assert run.curve[-1]["loss"] < 1e-4 < run.curve[0]["loss"]
+
+
+def test_the_loss_of_the_first_epoch_is_the_published_mean_per_pair(tmp_path, counts):
+    # with a rate of nearly nothing no vector moves: all products are about 0, so that the loss is that of log(count)
+    run = Run(tmp_path / "v", seed=1)
+    embed(counts, Params(vector_size=50, x_max=100, lr=1e-9, epochs=1), run)
+    count = np.concatenate([count for _, _, count in counts.blocks()])
+    assert run.curve[0]["loss"] == pytest.approx((0.5 * weighting(count, 100, 0.75) * np.log(count) ** 2).mean(), rel=0.01)
+
+
+def test_only_words_that_were_met_get_a_vector_and_never_the_unknown_token(tmp_path, counts):
+    vectors = embed(counts, Params(vector_size=4, epochs=1), Run(tmp_path / "v"))
+    assert vectors.items() == [f"w{i}" for i in range(1, 11)]
+    assert vectors.read(columns=["count"])["count"].to_pylist() == counts.vocab()["count"].to_pylist()[1:11]
+    settings, weights = vectors.model()
+    assert settings["model"] == "glove"
+    assert {name: array.shape for name, array in weights.items()} == {
+        "word": (10, 4), "context": (10, 4), "word_bias": (10,), "context_bias": (10,),
+    }  # fmt: skip
+
+
+def test_add_context_sums_the_two_vectors_of_a_word(tmp_path, counts):
+    both = embed(counts, Params(vector_size=4, epochs=1), Run(tmp_path / "a", seed=1))
+    alone = embed(counts, Params(vector_size=4, epochs=1, add_context=False), Run(tmp_path / "b", seed=1))
+    weights = both.model()[1]
+    assert (both.matrix() == weights["word"] + weights["context"]).all()
+    assert (alone.matrix() == weights["word"]).all()
+
+
+def test_any_number_of_threads_writes_the_same_bytes(tmp_path, counts):
+    written = []
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(threads)
+        written.append(files(embed(counts, Params(vector_size=20, epochs=3), Run(tmp_path / f"t{len(written)}" / "v", seed=5))))
+    assert written[0] == written[1]
+    assert written[0] != files(embed(counts, Params(vector_size=20, epochs=3), Run(tmp_path / "s" / "v", seed=6)))
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, monkeypatch):
+    params = Params(vector_size=6, epochs=5)
+    whole_run = Run(tmp_path / "whole" / "v", seed=2)
+    whole = files(embed(counts, params, whole_run))
+
+    steps = []
+
+    def killed(*args):
+        steps.append(args)
+        if len(steps) > 3.5 * kernel.BLOCKS:
+            raise KeyboardInterrupt
+        return train(*args)
+
+    train = kernel.train
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(kernel, "train", killed)
+        embed(counts, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
+
+    again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
+    rest = []
+    monkeypatch.setattr(kernel, "train", lambda *args: rest.append(args) or train(*args))
+    assert files(embed(counts, params, again)) == whole
+    assert len(rest) == 2 * kernel.BLOCKS  # epochs 4 and 5
+    assert again.curve == whole_run.curve
+
+
+def test_a_loss_that_is_no_number_any_more_stops_and_says_what_to_lower(tmp_path, counts):
+    with pytest.raises(Fault, match=r"embed/g: the loss is not a number any more .* in epoch \d+ with lr 1e\+30; .*Lower lr"):
+        embed(counts, Params(vector_size=4, lr=1e30, epochs=5), Run(tmp_path / "v", name="embed/g"))
+
+
+def test_counts_without_a_pair_are_a_fault(tmp_path):
+    with Run(tmp_path / "none").open(Counts) as out:
+        out.append("vocab", token_id=[0, 1], token=["<unk>", "a"], count=[0, 1])
+    with pytest.raises(Fault, match="counts/none: it has no pairs"):
+        embed(out.artifact, Params(), Run(tmp_path / "v"))

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.evaluate.reconstruction import Params, evaluate
+from pipelines.method import Run
+
+WORDS = [f"w{i}" for i in range(80)]
+MATRIX = (np.random.default_rng(0).normal(size=(80, 6)) * np.arange(1, 7) + 3).astype(np.float32)
+
+
+def make_vectors(folder):
+    with Run(folder).open(Vectors) as out:
+        out.append(item=WORDS, count=np.zeros(80), vector=MATRIX)
+    return out.artifact
+
+
+def make_codings(folder, items, coding, error):
+    with Run(folder).open(Codings) as out:
+        out.append(item=items, coding=coding, error=error)
+        out.model({"model": "pca"}, {"encoder.weight": np.zeros((6, 2), np.float32), "decoder.weight": np.zeros((2, 6), np.float32)})
+    return out.artifact
+
+
+def figures(scores):
+    return {(row["of"], row["metric"]): row for row in scores.read().to_pylist()}
+
+
+def test_principal_components_keep_the_variance_that_scikit_learn_says(tmp_path):
+    pca = PCA(2).fit(MATRIX)
+    coding = pca.transform(MATRIX)
+    error = ((pca.inverse_transform(coding) - MATRIX) ** 2).sum(axis=1)
+    codings = make_codings(tmp_path / "pca", WORDS, coding, error)
+    seen = figures(evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "out", seed=1)))
+    kept = seen["codings/pca", "explained_variance"]
+    assert kept["value"] == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-5)
+    assert kept["low"] < kept["value"] < kept["high"]
+    assert (kept["on"], kept["n"]) == ("vectors/v", 80)
+    assert seen["codings/pca", "mean_squared_error"]["value"] == pytest.approx(error.mean() / 6)
+
+
+def test_the_decoder_counts_in_the_ratio_and_the_encoder_does_not(tmp_path):
+    codings = make_codings(tmp_path / "c", WORDS, MATRIX[:, :2], np.ones(80))
+    seen = figures(evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "out", seed=1)))
+    assert seen["codings/c", "bytes_per_item"]["value"] == 8
+    assert seen["codings/c", "ratio"]["value"] == pytest.approx(80 * 24 / (80 * 8 + 48))
+    assert seen["codings/c", "ratio"]["note"] == "48 bytes of decoder counted in"
+
+
+def test_codings_in_another_order_meet_their_own_vectors(tmp_path):
+    error = ((MATRIX - MATRIX.mean(axis=0)) ** 2).sum(axis=1)  # as of a coding that knows only the mean
+    some = np.random.default_rng(1).permutation(80)[:30]
+    codings = make_codings(tmp_path / "c", [WORDS[i] for i in some], MATRIX[some], error[some])
+    seen = figures(evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "out", seed=1)))
+    assert seen["codings/c", "explained_variance"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_codings_of_other_items_are_refused_all_at_once(tmp_path):
+    strange = [make_codings(tmp_path / name, [name, "w1"], MATRIX[:2], np.ones(2)) for name in ("x", "y")]
+    with pytest.raises(Fault) as fault:
+        evaluate(make_vectors(tmp_path / "v"), strange, Params(), Run(tmp_path / "out", seed=1))
+    assert fault.value.faults == [
+        f"codings/{name}: 1 of its items are not in vectors/v, first {name!r}. Name the vectors that it was made from"
+        for name in ("x", "y")
+    ]

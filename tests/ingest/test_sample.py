@@ -1,0 +1,171 @@
+"""The Wikipedia articles inside gensim, as a corpus with a task."""
+
+import bz2
+import itertools
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.errors import Fault
+from pipelines.ingest.sample import Params, articles, draw_blocks, ingest, passages, prose, split_sentences
+from pipelines.method import Run
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return ingest(Params(), Run(tmp_path_factory.mktemp("sample") / "sample", seed=1))
+
+
+@pytest.fixture(scope="module")
+def frame(corpus):
+    return corpus.read().to_pandas()
+
+
+def test_it_is_103_articles_and_four_hundred_thousand_words(frame):
+    assert frame["group"].nunique() == 103  # of 106; the other three are lists without a sentence
+    assert 400_000 < frame["text"].str.split().str.len().sum() < 430_000
+
+
+def test_the_task_has_dozens_of_classes_each_with_passages_to_learn_from_and_to_be_asked(frame):
+    labelled = frame[frame["label"].notna()]
+    per_class = labelled.groupby("label")["split"].value_counts().unstack()
+    assert 20 <= len(per_class) <= 50
+    assert per_class["train"].min() >= 30
+    assert per_class[["valid", "test"]].min().min() >= 9
+
+
+def test_only_an_article_of_enough_passages_has_a_label_and_it_is_its_title(frame):
+    sizes = frame.groupby("group").size()
+    labelled = frame[frame["label"].notna()]
+    assert set(labelled["group"]) == set(sizes[sizes >= Params().min_passages].index)
+    assert (labelled["label"] == labelled["group"]).all()
+
+
+def test_valid_and_test_are_one_block_each_and_what_is_beside_them_is_not_trained_on(frame):
+    n_checked = 0
+    for _, article in frame[frame["group"].isin(frame["label"].dropna())].groupby("group", sort=False):
+        runs = [split for split, _ in itertools.groupby(article["split"])]
+        assert runs.count("valid") == runs.count("test") == 1
+        assert all("unlabelled" in pair for pair in itertools.pairwise(runs)), runs
+        n_checked += 1
+    assert n_checked >= 20
+
+
+def test_every_passage_passes_the_gate_and_is_named_by_its_place_in_the_article(corpus, frame):
+    profile = corpus.profile()
+    assert profile["doc_id"].is_unique
+    assert not profile["label_missing"].any()
+    assert profile["n_characters"].min() >= 20
+    assert profile["n_replaced"].max() == 0
+    assert frame["doc_id"].iloc[0] == "Anarchism/0000"
+    assert frame["text"].iloc[0].startswith("Anarchism is a political philosophy that advocates self-governed societies")
+
+
+def test_no_markup_is_left(frame):
+    leftover = re.compile(r"\[\[|\]\]|\{\{|\}\}|''|==|</?(?:ref|br|div)|&(?:amp|nbsp|lt);|File:|Category:|https?://|\(\s*[,;)]| ,")
+    assert frame[frame["text"].str.contains(leftover)]["text"].tolist() == []
+
+
+def test_the_seed_decides_the_blocks_and_nothing_else(frame, tmp_path):
+    other = ingest(Params(), Run(tmp_path / "other", seed=2)).read().to_pandas()
+    assert other[["doc_id", "text", "group"]].equals(frame[["doc_id", "text", "group"]])
+    assert (other["split"] != frame["split"]).mean() > 0.1
+
+
+# what is made of a page
+
+
+def page(title, text, namespace="0"):
+    return f"<page><title>{title}</title><ns>{namespace}</ns><id>1</id><revision><id>2</id><text>{text}</text></revision></page>"
+
+
+def dump_of(tmp_path, *pages):
+    path = tmp_path / "dump.xml.bz2"
+    xml = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/">' + "".join(pages) + "</mediawiki>"
+    path.write_bytes(bz2.compress(xml.encode()))
+    return path
+
+
+def test_redirects_and_pages_that_are_no_articles_are_left_out(tmp_path):
+    dump = dump_of(tmp_path, page("A", "Text."), page("B", "#REDIRECT [[A]]"), page("Talk:A", "Talk.", "1"), page("C", "More."))
+    assert list(articles(dump)) == [("A", "Text."), ("C", "More.")]
+
+
+def test_a_dump_that_is_cut_short_or_missing_is_a_fault(tmp_path):
+    dump = dump_of(tmp_path, *(page(f"A{i}", f"Text {i * 7919}.") for i in range(50)))
+    dump.write_bytes(dump.read_bytes()[:-40])
+    with pytest.raises(Fault, match="cannot be read.*Install gensim again"):
+        list(articles(dump))
+    with pytest.raises(Fault, match="is missing; it is part of gensim"):
+        list(articles(tmp_path / "none.bz2"))
+
+
+def test_prose_is_whole_sentences_without_headings_captions_tables_and_appendices():
+    text = """
+'''Albedo''' () is a ''measure'' of how much light a surface sends back .
+== Water ==
+File:sea.jpg|The sea as it is seen from the harbour of the town.
+A caption with no full stop at its end is left out
+* A list's entry that is a sentence of enough words is kept.
+* Short entry.
+, the albedo of the whole earth was a third of the light.
+| a table's cell | another cell of the same table. |
+== References ==
+* Somebody (1999). A book about the albedo of snow and of ice.
+=== Sources ===
+Another line of the appendix, which is long enough to be a sentence.
+== Snow ==
+Fresh snow (from ''{snǣw}'' , ) sends back nine tenths of what it gets.
+""".replace("{snǣw}", "snaw")
+    assert prose(text) == [
+        "Albedo is a measure of how much light a surface sends back.",
+        "A list's entry that is a sentence of enough words is kept.",
+        "the albedo of the whole earth was a third of the light.",
+        "Fresh snow (from snaw) sends back nine tenths of what it gets.",
+    ]
+
+
+def test_a_sentence_does_not_end_after_an_initial_or_an_abbreviation():
+    text = "J. R. Smith met Dr. Jones in St. Louis. It rained (i.e. Poured?) all day! “Did it?” Yes. In 3.5 hours, e.g. Monday's, Roe v. Wade fell."
+    assert split_sentences(text) == [
+        "J. R. Smith met Dr. Jones in St. Louis.",
+        "It rained (i.e. Poured?) all day!",
+        "“Did it?”",
+        "Yes.",
+        "In 3.5 hours, e.g. Monday's, Roe v. Wade fell.",
+    ]
+
+
+def test_a_passage_is_n_sentences_and_the_last_has_the_rest():
+    assert passages(["One. Two.", "Three. Four. Five."], 2) == ["One. Two.", "Three. Four.", "Five."]
+
+
+@given(n=st.integers(20, 200), gap=st.integers(0, 3), valid=st.floats(0.05, 0.3), test=st.floats(0.05, 0.3), seed=st.integers(0, 99))
+def test_blocks_have_the_asked_size_are_unbroken_and_keep_their_distance(n, gap, valid, test, seed):
+    params = Params(valid_share=valid, test_share=test, gap=gap)
+    if n - round(valid * n) - round(test * n) <= 4 * gap:
+        return
+    splits = draw_blocks(n, params, np.random.default_rng(seed))
+    assert len(splits) == n
+    assert splits.count("valid") == max(1, round(valid * n))
+    assert splits.count("test") == max(1, round(test * n))
+    assert splits.count("train") >= 1
+    place = {part: [i for i, split in enumerate(splits) if split == part] for part in ("train", "valid", "test")}
+    for part in ("valid", "test"):
+        assert place[part][-1] - place[part][0] + 1 == len(place[part])
+    between = [abs(a - b) for x, y in itertools.combinations(place, 2) for a in place[x] for b in place[y]]
+    assert min(between) > gap
+
+
+def test_blocks_come_to_lie_anywhere_in_the_article():
+    rng = np.random.default_rng(0)
+    drawn = [draw_blocks(40, Params(), rng) for _ in range(400)]
+    assert {splits[0] for splits in drawn} == {splits[-1] for splits in drawn} == {"train", "valid", "test", "unlabelled"}
+
+
+def test_an_article_with_nothing_left_to_train_on_is_a_fault():
+    with pytest.raises(Fault, match="article of 10 passages has none left to train on: valid takes 2, test 2, each gap 3"):
+        draw_blocks(10, Params(gap=3), np.random.default_rng(0))

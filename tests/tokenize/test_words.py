@@ -1,0 +1,143 @@
+"""Documents cut into words, and the vocabulary that is made of them."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines import layout
+from pipelines.artifacts.corpus import Corpus
+from pipelines.errors import Fault
+from pipelines.method import Run
+from pipelines.tokenize import words
+from pipelines.tokenize.words import Params, tokenize
+
+
+def corpus_of(tmp_path, documents):
+    """A corpus of (text, split) pairs named d0, d1, ..."""
+    with Run(tmp_path / "corpus").open(Corpus) as out:
+        out.append(
+            doc_id=[f"d{i}" for i in range(len(documents))],
+            text=[text for text, _ in documents],
+            label=[None] * len(documents),
+            split=[split for _, split in documents],
+            group=[None] * len(documents),
+        )
+    return out.artifact
+
+
+def tokens_of(tmp_path, documents, threads=1, name="tokens", **knobs):
+    return tokenize(corpus_of(tmp_path, documents), Params(**{"min_count": 1, **knobs}), Run(tmp_path / name, threads=threads))
+
+
+def vocab_of(tokens):
+    return list(zip(tokens.words(), tokens.vocab().column("count").to_pylist(), strict=True))
+
+
+def test_the_vocabulary_is_by_count_and_then_by_word_and_the_ids_follow_it(tmp_path):
+    tokens = tokens_of(tmp_path, [("b a c", "train"), ("A b", "train")])
+    assert vocab_of(tokens) == [("<unk>", 0), ("a", 2), ("b", 2), ("c", 1)]
+    assert tokens.vocab().column("token_id").to_pylist() == [0, 1, 2, 3]
+    assert tokens.read().column("token_ids").to_pylist() == [[2, 1, 3], [1, 2]]
+
+
+def test_a_word_below_min_count_becomes_unknown_and_is_counted_there(tmp_path):
+    tokens = tokens_of(tmp_path, [("a a b", "train"), ("c a", "train")], min_count=2)
+    assert vocab_of(tokens) == [("<unk>", 2), ("a", 3)]
+    assert tokens.read().column("token_ids").to_pylist() == [[1, 1, 0], [0, 1]]
+
+
+def test_words_that_only_valid_and_test_have_are_neither_kept_nor_counted(tmp_path):
+    tokens = tokens_of(tmp_path, [("a new", "valid"), ("a b", "train"), ("a other", "test"), ("b", "unlabelled")])
+    assert vocab_of(tokens) == [("<unk>", 0), ("b", 2), ("a", 1)]
+    assert tokens.read().column("token_ids").to_pylist() == [[2, 0], [2, 1], [2, 0], [1]]
+
+
+def test_vocab_splits_decides_whose_words_count(tmp_path):
+    tokens = tokens_of(tmp_path, [("a", "train"), ("b", "unlabelled"), ("c", "test")], vocab_splits=["test", "train"])
+    assert vocab_of(tokens) == [("<unk>", 0), ("a", 1), ("c", 1)]
+
+
+def test_max_vocab_keeps_the_most_frequent_and_unknown_takes_the_sightings_of_the_rest(tmp_path):
+    tokens = tokens_of(tmp_path, [("a a a b b c d", "train")], max_vocab=2)
+    assert vocab_of(tokens) == [("<unk>", 2), ("a", 3), ("b", 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Don't stop: it’s well-known!", ["don't", "stop", "it’s", "well", "known"]),
+        ("naïve Ελλάδα 東京 Łódź", ["naïve", "ελλάδα", "東京", "łódź"]),
+        ("3.14 snake_case 'quoted' rock'n'roll'", ["3", "14", "snake", "case", "quoted", "rock'n'roll"]),
+    ],
+)
+def test_a_word_is_letters_and_digits_of_any_script_with_apostrophes_inside(text, found):
+    text_lower = text.lower()
+    assert re.findall(Params().pattern, text_lower) == found
+
+
+def test_lower_and_pattern_are_what_was_asked_for(tmp_path):
+    tokens = tokens_of(tmp_path, [("Ab é9", "train")], lower=False, pattern="[A-Za-z0-9]+")
+    assert sorted(tokens.words()[1:]) == ["9", "Ab"]
+
+
+def test_a_word_spelled_like_the_unknown_token_is_unknown(tmp_path):
+    tokens = tokens_of(tmp_path, [("a <unk> a", "train")], pattern=r"\S+")
+    assert vocab_of(tokens) == [("<unk>", 1), ("a", 2)]
+    assert tokens.read().column("token_ids").to_pylist() == [[1, 0, 1]]
+
+
+def test_documents_keep_their_order_id_split_and_label(tmp_path):
+    with Run(tmp_path / "corpus").open(Corpus) as out:
+        out.append(doc_id=["z", "a"], text=["one", "two"], label=["x", None], split=["valid", "train"], group=["g", None])
+    tokens = tokenize(out.artifact, Params(min_count=1), Run(tmp_path / "tokens"))
+    rows = tokens.read(columns=["doc_id", "split", "label"]).to_pylist()
+    assert rows == [{"doc_id": "z", "split": "valid", "label": "x"}, {"doc_id": "a", "split": "train", "label": None}]
+
+
+@pytest.fixture
+def many_small_pieces(monkeypatch):
+    monkeypatch.setattr(words, "ROWS", 3)
+    monkeypatch.setattr(words, "ALONE", 0)
+
+
+LINES = [(f"w{i % 7} w{i % 5} w{i}", ("train", "valid", "unlabelled")[i % 3]) for i in range(20)]
+
+
+def test_two_processes_write_the_same_bytes_as_one(tmp_path, many_small_pieces):
+    one, two = (tokens_of(tmp_path, LINES, threads=n, name=f"by-{n}") for n in (1, 2))
+    assert layout.hash_path(one.folder) == layout.hash_path(two.folder)
+    assert one.n_rows() == 20
+
+
+def test_the_bytes_do_not_depend_on_how_many_documents_make_a_piece(tmp_path, many_small_pieces):
+    small = tokens_of(tmp_path, LINES, name="small")
+    words.ROWS = 1000
+    assert layout.hash_path(tokens_of(tmp_path, LINES, name="large").folder) == layout.hash_path(small.folder)
+
+
+def test_a_document_without_a_word_stays_so_that_the_gate_can_name_it(tmp_path):
+    profile = tokens_of(tmp_path, [("a", "train"), ("?!", "train")]).profile()
+    assert profile.loc[profile["n_tokens"] < 1, "doc_id"].tolist() == ["d1"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"min_count": 4}, "min_count 4 leaves no vocabulary: of 2 words in the splits train, unlabelled of corpus/corpus "
+         "the most frequent, 'a', was seen 3 times. Lower min_count to 3 or less"),
+        ({"vocab_splits": ["test"]}, "the splits test of corpus/corpus have no word"),
+        ({"pattern": "[0-9]+"}, r"no word that pattern '\[0-9\]\+' finds"),
+        ({"pattern": "[a-z]*"}, "also matches where there is nothing"),
+    ],
+)  # fmt: skip
+def test_a_corpus_that_leaves_no_vocabulary_says_what_to_change(tmp_path, knobs, message):
+    with pytest.raises(Fault, match=message):
+        tokens_of(tmp_path, [("a b a", "train"), ("a", "unlabelled")], **knobs)
+    assert not list(tmp_path.glob(".scratch-*"))
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("[a-z", "must be a regular expression"), ("(a|b)+", "no group that captures")])
+def test_a_pattern_that_cannot_be_used_is_refused_before_anything_runs(pattern, message):
+    with pytest.raises(ValidationError, match=message):
+        Params(pattern=pattern)

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from pipelines.artifacts.corpus import Corpus
+from pipelines.artifacts.predictions import Predictions
+from pipelines.errors import Fault
+from pipelines.method import Run
+from pipelines.use.final import score_test
+
+LABELS = ["a", "b", "b", "a", "b"]
+SPLITS = ["train", "valid", "test", "test", "test"]
+
+
+def make_corpus(folder, labels=LABELS):
+    with Run(folder).open(Corpus) as out:
+        out.append(doc_id=list("vwxyz"), text=["t"] * 5, label=labels, split=SPLITS, group=[None] * 5)
+    return out.artifact
+
+
+def make_predictions(folder, ids="zxv", splits=("test", "test", "train"), predicted=("b", "a", "b")):
+    with Run(folder).open(Predictions) as out:
+        p = np.array([[0.9, 0.1] if label == "a" else [0.2, 0.8] for label in predicted])
+        labels = [None if split == "test" else "a" for split in splits]
+        out.append(doc_id=list(ids), split=splits, label=labels, predicted=predicted, probabilities=p)
+        out.append("classes", class_id=[0, 1], label=["a", "b"])
+    return out.artifact
+
+
+def test_documents_meet_their_labels_in_any_order_and_only_test_counts(tmp_path):
+    found = {row["metric"]: row for row in score_test(make_predictions(tmp_path / "p"), make_corpus(tmp_path / "c"), seed=1)}
+    # z is b and was called b, x is b and was called a
+    assert found["accuracy"] == {"metric": "accuracy", "value": 0.5, "low": 0.0, "high": 1.0, "n": 2}
+    assert found["macro_f1"]["value"] == pytest.approx(f1_score(["b", "b"], ["b", "a"], average="macro", zero_division=0))
+    assert found["log_loss"]["value"] == pytest.approx(-(np.log(0.8) + np.log(0.1)) / 2, rel=1e-5)
+
+
+def test_nothing_is_written(tmp_path):
+    predictions, corpus = make_predictions(tmp_path / "p"), make_corpus(tmp_path / "c")
+    before = sorted(tmp_path.rglob("*"))
+    score_test(predictions, corpus, seed=1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_document_that_the_corpus_has_no_label_for_is_a_fault(tmp_path):
+    corpus = make_corpus(tmp_path / "c", ["a", "b", None, "a", "b"])
+    with pytest.raises(Fault, match=r"corpus/c has no test label for 1 of 2 documents of predictions/p, first 'x'"):
+        score_test(make_predictions(tmp_path / "p"), corpus, seed=1)
+
+
+def test_predictions_without_test_documents_are_a_fault(tmp_path):
+    predictions = make_predictions(tmp_path / "p", "v", ("train",), ("a",))
+    with pytest.raises(Fault, match="no document of split 'test'"):
+        score_test(predictions, make_corpus(tmp_path / "c"), seed=1)
