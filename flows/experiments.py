@@ -1,0 +1,134 @@
+"""Experiments: a whole parameter file run in a git worktree of its own, .wordloom/NAME.
+
+The worktree has its own params.yaml, dvc.yaml, dvc.lock and data/; DVC's cache and the downloads are
+the main checkout's. Nothing of the user's is overwritten: neither there nor here.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from flows.git import changed, git
+from pipelines import layout
+from pipelines.errors import Fault, nearest
+from tasks import children, dvc, workspace
+
+FOLDER = ".wordloom"
+FILES = "experiments"
+TAKEN = {"locks", "checkpoints", "main"}  # other things that lie in .wordloom, and the name of the main checkout
+OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
+COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
+
+
+def names(root: Path) -> list[str]:
+    """The experiments that have a worktree."""
+    return sorted(path.name for path in (root / FOLDER).glob("*") if (path / ".git").is_file())
+
+
+def place(root: Path, name: str) -> Path:
+    return root / FOLDER / name
+
+
+def resolve(root: Path, which: str) -> tuple[str, Path]:
+    """NAME or FILE -> the experiment's name and its parameter file."""
+    is_file = which.endswith((".yaml", ".yml")) or "/" in which
+    name = Path(which).stem if is_file else which
+    check_name(name)
+    source = Path(which) if is_file else root / FILES / f"{name}.yaml"
+    if not source.is_file():
+        known = sorted(path.stem for path in (root / FILES).glob("*.yaml"))
+        raise Fault(f"{source} is missing; experiments are {', '.join(known) or 'none yet'}.{nearest(name, known)}")
+    return name, source
+
+
+def check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
+        raise Fault(f"{name!r} cannot name an experiment; use letters, digits and hyphens")
+    if name in TAKEN:
+        raise Fault(f"an experiment cannot be called {name!r}: {FOLDER} keeps other things under that name")
+
+
+def prepare(root: Path, name: str, source: Path) -> Path:
+    """Makes or moves the worktree to the current commit, with the experiment's parameters. Raises Fault."""
+    commit = git(root, "rev-parse", "HEAD")
+    tree = place(root, name)
+    if not (tree / ".git").is_file():
+        if tree.exists() and any(tree.iterdir()):
+            raise Fault(f"{tree} is there and is no worktree. Move it away, or give the experiment another name")
+        git(root, "worktree", "prune")
+        git(root, "worktree", "add", "--detach", str(tree), commit)
+    else:
+        _move(tree, source, commit)
+    text = source.read_text(encoding="utf-8")
+    layout.write_aside(tree / layout.PARAMS, text)
+    layout.write_aside(tree / COPIED, text)
+    _share(root, tree)
+    # by the worktree's own code: that is what will run
+    written = subprocess.run(
+        children.guarded([sys.executable, "-m", "pipelines", "dag"]), cwd=tree, env=dvc.environment(), capture_output=True, text=True
+    )
+    if written.returncode:
+        lines = [line.removeprefix("fault: ") for line in written.stderr.strip().splitlines()]
+        raise Fault([f"{source}: {line}" for line in lines if written.returncode == 2] or lines[-1:])
+    return tree
+
+
+def _move(tree: Path, source: Path, commit: str) -> None:
+    """Takes a worktree that is there to another commit; what somebody wrote in it stops us."""
+    edited = [path for path in changed(tree) if path not in OURS]
+    if edited:
+        raise Fault(
+            f"{tree} has edits of yours in {', '.join(edited[:5])}{' ...' if len(edited) > 5 else ''}. "
+            "Commit them on a branch there, or take them back, and run again"
+        )
+    copied, params = tree / COPIED, tree / layout.PARAMS
+    if copied.exists() and params.exists() and params.read_bytes() not in (copied.read_bytes(), source.read_bytes()):
+        raise Fault(f"{params} was edited by hand. Copy it over {source} to keep the edit, or delete it, and run again")
+    lock = (tree / dvc.LOCK).read_text() if (tree / dvc.LOCK).exists() else None
+    for path in OURS & set(changed(tree)):
+        git(tree, "checkout", "HEAD", "--", path)
+    for path in OURS & set(git(tree, "ls-files", "--others", "--", *OURS).splitlines()):
+        (tree / path).unlink()  # a commit that tracks it may come; it is written again below
+    git(tree, "checkout", "--quiet", "--detach", commit)
+    if lock is not None:
+        layout.write_aside(tree / dvc.LOCK, lock)
+
+
+def _share(root: Path, tree: Path) -> None:
+    """The main checkout's cache and downloads serve the worktree too."""
+    dvc.ask(tree, "config", "--local", "cache.dir", dvc.ask(root, "cache", "dir").strip())
+    raw, there = root / layout.RAW, tree / layout.RAW
+    if not there.exists() and not there.is_symlink():
+        raw.mkdir(parents=True, exist_ok=True)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(raw.resolve(), target_is_directory=True)
+
+
+def run(tree: Path, options: list[str], prefect: bool) -> int:
+    """Runs a prepared worktree by DVC, or by the flow; gives the driver's exit status."""
+    command = [sys.executable, "-m", "flows", "run", *options] if prefect else dvc.command("repro", *options)
+    if prefect:  # it takes the worktree's lock itself, and writes dvc.lock in order
+        return subprocess.run(children.guarded(command), cwd=tree, env=dvc.environment()).returncode
+    with workspace.alone(tree):
+        status = subprocess.run(children.guarded(command), cwd=tree, env=dvc.environment()).returncode
+        dvc.order_lock(tree)
+    return status
+
+
+def remove(root: Path, name: str) -> None:
+    """Removes the worktree with its data; what the cache holds stays, and edits of yours stop us."""
+    check_name(name)
+    tree = place(root, name)
+    if name not in names(root):
+        raise Fault(f"there is no experiment {name!r} in {root / FOLDER}.{nearest(name, names(root))}")
+    edited = [path for path in changed(tree) if path not in OURS]
+    if edited:
+        raise Fault(f"{tree} has edits of yours in {', '.join(edited[:5])}. Commit them on a branch there, or take them back")
+    with workspace.alone(tree, wait=False):
+        raw = tree / layout.RAW
+        if raw.is_symlink():  # the downloads are the main checkout's
+            raw.unlink()
+    git(root, "worktree", "remove", "--force", str(tree))
+    shutil.rmtree(tree, ignore_errors=True)

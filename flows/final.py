@@ -1,0 +1,93 @@
+"""`wordloom final ROW`: the test split is scored once, and that is written down."""
+
+import fcntl
+from pathlib import Path
+from typing import Any
+
+from flows import experiments
+from flows.git import changed, git
+from flows.tables import READINGS, READINGS_HEADER
+from pipelines import layout
+from pipelines.errors import Fault
+from tasks import dvc
+
+
+def final(main: Path, root: Path, experiment: str, row: str) -> list[dict[str, Any]]:
+    """Scores the test split of a row of classify, and writes it down before anybody sees it.
+
+    Args:
+        main: the main checkout; it keeps the list of readings.
+        root: the workspace that has the row: the main checkout, or an experiment's worktree.
+        experiment: its name.
+        row: a row of classify.
+
+    Raises:
+        Fault: the row, its gate or anything before them is not up to date.
+    """
+    from pipelines.artifacts.corpus import Corpus
+    from pipelines.artifacts.predictions import Predictions
+    from pipelines.params import read_row
+    from pipelines.run import check_token
+    from pipelines.use.final import score_test
+
+    it = read_row(root, "classify", row)
+    tokens = read_row(root, "tokenize", _one(it.inputs, "tokens", f"classify.{row}"))
+    corpus = _one(tokens.inputs, "corpus", f"tokenize.{tokens.name}")
+    _up_to_date(root, row)
+    check_token(root, "predictions", row)
+    check_token(root, "corpus", corpus)
+    scores = score_test(
+        Predictions(root / layout.artifact("predictions", row)), Corpus(root / layout.artifact("corpus", corpus)), it.world.seed
+    )
+    write_down(main, _commit(main, root, experiment), experiment, f"classify/{row}", it.world.seed, scores)
+    return scores
+
+
+def _one(inputs: dict[str, list[str]], noun: str, where: str) -> str:
+    names = inputs.get(noun) or []
+    if len(names) != 1:
+        raise Fault(f"{where} names {len(names)} rows of {noun}; a test set is found through exactly one")
+    return names[0]
+
+
+def _up_to_date(root: Path, row: str) -> None:
+    changed_stages = dvc.status(root, "--with-deps", f"check-predictions-{row}")
+    if changed_stages:
+        raise Fault(
+            f"classify/{row} is not up to date: {', '.join(changed_stages)} changed since. "
+            f"Its test score would be of something else. Run: dvc repro check-predictions-{row}"
+        )
+
+
+def _commit(main: Path, root: Path, experiment: str) -> str:
+    """The commit that the score belongs to, with a + when the files are not those of the commit."""
+    commit = git(root, "rev-parse", "--short=12", "HEAD")
+    known = {READINGS} if root == main else experiments.OURS
+    edited = [path for path in changed(root) if path not in known]
+    if root != main:  # its parameters are those of the commit's experiment file, or they are nobody's
+        try:
+            committed = git(root, "show", f"HEAD:{experiments.FILES}/{experiment}.yaml")
+        except Fault:
+            committed = ""
+        if committed.strip() != (root / layout.PARAMS).read_text(encoding="utf-8").strip():
+            edited.append(layout.PARAMS)
+    return commit + ("+" if edited else "")
+
+
+def write_down(main: Path, commit: str, experiment: str, row: str, seed: int, scores: list[dict[str, Any]]) -> None:
+    """Adds a line per figure to the list of readings."""
+    path = main / READINGS
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.stat().st_size == 0:
+            file.write("\t".join(READINGS_HEADER) + "\n")
+        for score in scores:
+            figures = [_text(score.get(key)) for key in ("value", "low", "high", "n")]
+            file.write("\t".join([commit, experiment, row, str(seed), score["metric"], *figures]) + "\n")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

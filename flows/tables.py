@@ -1,0 +1,86 @@
+"""Tables for a terminal: scores side by side, runs, readings of the test set."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipelines import layout
+
+READINGS = "docs/test_readings.tsv"
+READINGS_HEADER = ("commit", "experiment", "row", "seed", "metric", "value", "low", "high", "n")
+
+
+def scores(workspaces: dict[str, Path]) -> list[dict[str, Any]]:
+    """One entry per figure: of, metric, on, and in `values` what each workspace got."""
+    import pyarrow.parquet as pq
+
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for name, root in workspaces.items():
+        for path in sorted((root / layout.DATA["scores"]).glob("*/scores.parquet")):
+            for row in pq.read_table(path).to_pylist():
+                entry = found.setdefault((row["of"], row["metric"], row["on"]), {})
+                entry[name] = {key: row[key] for key in ("value", "low", "high", "n")}
+    return [{"of": of, "metric": metric, "on": on, "values": values} for (of, metric, on), values in sorted(found.items())]
+
+
+def compared(entries: list[dict[str, Any]], names: Iterable[str]) -> Any:
+    """The scores as a table, a column per workspace."""
+    from rich.table import Table
+
+    names = list(names)
+    table = Table("of", "metric", "on", *names)
+    for entry in entries:
+        table.add_row(entry["of"], entry["metric"], entry["on"], *(_figure(entry["values"].get(name)) for name in names))
+    return table
+
+
+def _figure(got: dict[str, Any] | None) -> str:
+    if got is None:
+        return ""
+    if got["low"] is None or got["high"] is None:
+        return f"{got['value']:.4g}"
+    return f"{got['value']:.4g} [{got['low']:.4g}, {got['high']:.4g}]"
+
+
+def records(root: Path) -> list[dict[str, Any]]:
+    """The records of runs, the newest first."""
+    paths = sorted((root / "runs" / "records").glob("*/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [{**json.loads(path.read_text()), "when": path.stat().st_mtime} for path in paths]
+
+
+def runs(found: list[dict[str, Any]]) -> Any:
+    """What each run took, as a table."""
+    from datetime import datetime
+
+    from rich.table import Table
+
+    table = Table("stage", "method", "seconds", "memory", "device", "threads", "when")
+    for record in found:
+        table.add_row(
+            f"{record['verb']}/{record['row']}", str(record.get("method", "")), f"{record['seconds']:.1f}",
+            f"{record['peak_bytes'] / 2**20:,.0f} MB", str(record["device"]), str(record["threads"]),
+            datetime.fromtimestamp(record["when"]).strftime("%Y-%m-%d %H:%M"),
+        )  # fmt: skip
+    return table
+
+
+def readings(main: Path) -> dict[tuple[str, str], int]:
+    """(experiment, row) -> how many times its test set was read."""
+    path = main / READINGS
+    if not path.exists():
+        return {}
+    seen: dict[tuple[str, str], dict[str, int]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        _, experiment, row, _, metric, *_ = line.split("\t")
+        # one reading writes a line per metric
+        counts = seen.setdefault((experiment, row), {})
+        counts[metric] = counts.get(metric, 0) + 1
+    return {key: max(counts.values()) for key, counts in seen.items()}
+
+
+def readings_text(main: Path) -> str:
+    found = readings(main)
+    if not found:
+        return "The test set has not been read."
+    return "Test set read: " + ", ".join(f"{experiment} {row} {n} x" for (experiment, row), n in found.items()) + f" ({READINGS})"

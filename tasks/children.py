@@ -1,0 +1,104 @@
+"""Processes that end when we do: on a signal, after a timeout, and when this process is killed."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from pipelines import deathsig
+
+GRACE_S = 5.0  # from asking a process to end to killing it
+
+
+def guarded(command: list[str]) -> list[str]:
+    """The command, behind a launcher that has the kernel kill it when this process dies."""
+    # -P: the launcher's folder holds modules with names of the standard library
+    return [sys.executable, "-P", deathsig.__file__, str(os.getpid()), *command]
+
+
+class Children:
+    """The processes that a flow has started and that still run."""
+
+    def __init__(self) -> None:
+        self._live: set[subprocess.Popen] = set()
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Allows processes to be started (again)."""
+        self._stopped = False
+
+    def run(self, command: list[str], cwd: Path, env: Mapping[str, str], say: Callable[[str], None], timeout_s: float) -> int:
+        """Runs a command to its end and hands each line of its output to `say`.
+
+        To be called in the thread that waits: the kernel kills the command when that thread ends.
+
+        Returns:
+            the exit status; negative for a signal, as in subprocess.
+
+        Raises:
+            TimeoutError: it ran longer than `timeout_s`; it and its children are gone.
+        """
+        with self._lock:
+            if self._stopped:
+                raise InterruptedError("the run was stopped before this began")
+            process = subprocess.Popen(
+                guarded(command), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            )  # fmt: skip
+            self._live.add(process)
+        # a thread of its own: an orphan that holds the pipe open must not hold us
+        reader = threading.Thread(target=_read, args=(process, say), daemon=True)
+        reader.start()
+        try:
+            status = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"ran longer than its timeout of {timeout_s:g} s, and was stopped") from None
+        finally:
+            if process.poll() is None:
+                end(process)
+            reader.join(GRACE_S)
+            with self._lock:
+                self._live.discard(process)
+        return status
+
+    def stop(self) -> None:
+        """Ends all of them and starts no more."""
+        with self._lock:
+            self._stopped = True
+            live = list(self._live)
+        for process in live:
+            end(process)
+
+
+def _read(process: subprocess.Popen, say: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        say(line.rstrip("\n"))
+
+
+def end(process: subprocess.Popen) -> None:
+    """Ends a process with all that it started: those are asked first, so that they and it can tidy up."""
+    try:
+        parent = psutil.Process(process.pid)
+        below = parent.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for child in below or [parent]:
+        _send(child.terminate)
+    _, left = psutil.wait_procs([parent, *below], timeout=GRACE_S)
+    for child in left:
+        _send(child.kill)
+
+
+def _send(signal: Callable[[], None]) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        signal()
+
+
+ALL = Children()  # of the flow that runs in this process

@@ -1,0 +1,116 @@
+"""DVC as the second driver uses it: its command line, and the one file that both drivers write."""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipelines.errors import Fault
+from pipelines.layout import DAG, write_aside
+
+LOCK = "dvc.lock"
+CHATTER = (
+    "To track the changes", "To enable auto staging", "\tgit add", "\tdvc config", "Use `dvc push`", "Updating lock file",
+    "Generating lock file", "Running stage ", "> ",
+)  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """This process's, with its interpreter first on PATH: dvc.yaml says `python`."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        # DVC starts a stage through $SHELL; sh replaces itself by the command, some shells wait beside it
+        "SHELL": "/bin/sh",
+    }
+
+
+def command(*args: str) -> list[str]:
+    """DVC, waiting for a lock that another DVC holds: its own patience of 3 s would lose finished work."""
+    # -P: no file of the project is imported in the place of one of DVC's
+    return [sys.executable, "-P", "-m", "dvc", "--wait-for-lock", *args]
+
+
+def ask(root: Path, *args: str) -> str:
+    """What a DVC command prints. Raises Fault with its errors when it fails."""
+    done = subprocess.run(command(*args), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        said = errors or done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise Fault(f"dvc {args[0]}: {line}" for line in said)
+    return done.stdout
+
+
+def status(root: Path, *targets: str) -> dict[str, list[Any]]:
+    """The stages that differ from dvc.lock, each with what differs, as `dvc status --json` says it."""
+    return json.loads(ask(root, "status", "--json", *targets) or "{}")
+
+
+def is_chatter(line: str) -> bool:
+    """Whether a line of DVC's says nothing about the stage."""
+    return not line.strip() or line.startswith(CHATTER)
+
+
+@contextlib.contextmanager
+def paused(root: Path) -> Iterator[None]:
+    """Nobody writes dvc.lock meanwhile: this is the lock that every DVC command takes."""
+    path = root / ".dvc" / "tmp" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_lock(root: Path) -> dict[str, Any]:
+    """stage -> what dvc.lock holds of it."""
+    with paused(root):
+        return load(root / LOCK).get("stages") or {}
+
+
+def order_lock(root: Path) -> bool:
+    """Writes dvc.lock in dvc.yaml's order; False when it was so already.
+
+    DVC keeps the order in which stages happened to end, and entries of stages that are gone. Without
+    both, two drivers that did the same work leave the same bytes.
+    """
+    order = load(root / DAG).get("stages") or {}
+    path = root / LOCK
+    with paused(root):
+        if not path.exists():
+            return False
+        tree = load(path)
+        there = tree.get("stages") or {}
+        text = dump({**tree, "stages": {name: there[name] for name in order if name in there}})
+        if path.read_text(encoding="utf-8") == text:
+            return False
+        write_aside(path, text)
+    return True
+
+
+def dump(tree: dict[str, Any]) -> str:
+    """YAML as DVC writes it."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    return text.getvalue()
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A YAML 1.2 file that DVC reads or wrote; empty when it is missing."""
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        return {}
+    except (YAMLError, UnicodeDecodeError) as err:
+        raise Fault(f"{path.name} is not YAML: {err}") from err
