@@ -1,5 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 IN = . .venv/bin/activate &&
+export OMP_WAIT_POLICY = passive  # as the stages: threads that wait leave the core to others
 
 .PHONY: run test check slow quick-slow lock clean
 .DELETE_ON_ERROR:

@@ -42,23 +42,20 @@ def run(
 
 def _train(rows: list[str], jobs: int) -> int:
     """Runs the flow in this process; gives the exit status."""
-    from contextlib import ExitStack
-
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL
 
     from flows import server
+
+    url = PREFECT_API_URL.value()
+    if url:
+        _answers(url)
+    else:
+        print("Prefect: starting a server for this run", flush=True)
+        url = server.embed(ROOT)
+    print(f"Prefect: {url.removesuffix('/api')}", flush=True)
     from flows.train import train
 
-    with ExitStack() as stack:
-        url = PREFECT_API_URL.value()
-        if url:
-            _answers(url)
-        else:
-            print("Prefect: starting a server for this run", flush=True)
-            url = stack.enter_context(server.embedded(ROOT)) + "/api"
-            stack.enter_context(temporary_settings({PREFECT_API_URL: url}))
-        print(f"Prefect: {url.removesuffix('/api')}", flush=True)
-        state = train(str(ROOT.resolve()), rows, jobs, return_state=True)
+    state = train(str(ROOT.resolve()), rows, jobs, return_state=True)
     print(state.message, file=sys.stdout if state.is_completed() else sys.stderr, flush=True)
     return 0 if state.is_completed() else 2
 

@@ -3,12 +3,13 @@
 Prefect's own ephemeral server outlives a killed command, and has no UI.
 """
 
+import atexit
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -17,24 +18,31 @@ from pipelines.errors import Fault
 from tasks import children
 
 LOG = ".wordloom/prefect-server.log"
+IDLE = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS")  # services with nothing to do in one run
 PATIENCE_S = 180.0  # on a fresh home the database is made first
 
 
-@contextlib.contextmanager
-def embedded(root: Path) -> Iterator[str]:
-    """Starts a server on this machine and yields its address, without /api; Prefect's home keeps the runs."""
+def embed(root: Path) -> str:
+    """Starts a server on this machine, to the end of this process, makes Prefect use it, and gives its API's address.
+
+    Prefect's home keeps the runs.
+    """
+    from prefect.context import refresh_global_settings_context
+
     port = _free_port()
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}/api"
     log = root / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE}}
     with log.open("w") as out:
-        process = subprocess.Popen(children.guarded(command), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        _wait(process, address, log)
-        yield address
-    finally:
-        children.end(process)
+        process = subprocess.Popen(children.guarded(command), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    # at exit, not before: Prefect sends its last logs and events from threads of its own
+    atexit.register(children.end, process)
+    _wait(process, address, log)
+    os.environ["PREFECT_API_URL"] = address
+    refresh_global_settings_context()  # all threads are to see it
+    return address
 
 
 def _free_port() -> int:
@@ -48,7 +56,7 @@ def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
     while time.monotonic() < end:
         if process.poll() is not None:
             raise Fault(f"Prefect's server ended with status {process.returncode} as it started; {log} says why")
-        with contextlib.suppress(URLError, OSError), urlopen(f"{address}/api/health", timeout=2):
+        with contextlib.suppress(URLError, OSError), urlopen(f"{address}/health", timeout=2):
             return
         time.sleep(0.1)
     raise Fault(f"Prefect's server did not answer within {PATIENCE_S:.0f} s; {log} may say why")

@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-NODE = (130, 46)  # width, height of a box of the graph
-GAP = (36, 12)
+NODE = (134, 46)  # width, height of a box of the graph
+GAP = (34, 12)
 
 
 def graph(columns: Sequence[Sequence[dict[str, Any]]], titles: Sequence[str], edges: Iterable[tuple[str, str]]) -> Markup:
@@ -82,7 +82,7 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Mar
     for tick in ticks:
         y = place(x0, tick)[1]
         parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - 10))
-        parts.append(_text(left - 6, y + 3.5, figure(tick), "dim", anchor="end"))
+        parts.append(_text(left - 6, y + 3.5, f"{tick:g}", "dim", anchor="end"))
     for tick in nice(x0, x1):
         if x0 <= tick <= x1 and (tick == int(tick) or x1 - x0 < 3):
             parts.append(_text(place(tick, y0)[0], height - bottom + 15, f"{tick:g}", "dim", anchor="middle"))

@@ -32,6 +32,7 @@ from pipelines.errors import Fault
 from pipelines.expect import sentence
 from pipelines.params import World, load_yaml
 from pipelines.registry import MAKER, NOUNS, VERBS
+from pipelines.report_text import markdown, seconds, size, splits_of, terminal
 
 T = TypeVar("T")
 
@@ -265,7 +266,7 @@ def page(run: dict[str, Any]) -> str:
     """The HTML; Jinja escapes all that comes from data."""
     here = Path(__file__).parent
     jinja = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.globals.update(figure=figure, seconds=_seconds, size=_size, metrics=METRICS, n_readings=n_readings, splits_of=_splits_of)
+    jinja.globals.update(figure=figure, seconds=seconds, size=size, metrics=METRICS, n_readings=n_readings, splits_of=splits_of)
     stages = run["stages"]
     times = [stage.seconds for stage in stages if stage.seconds is not None]
     evaluations = [_evaluation(stage, frame) for stage, frame in run["scores"].values()]
@@ -288,8 +289,8 @@ def _graph(stages: Sequence[Stage]) -> Any:
         [
             {
                 "key": stage.key, "name": stage.row, "state": stage.gate.state.replace(" ", "-"), "share": (stage.seconds or 0) / most,
-                "below": f"{stage.method} · {_seconds(stage.seconds)}" if stage.artifact else f"{stage.method} · missing",
-                "title": f"{stage.verb}/{stage.row}: {stage.method}; {stage.holds or 'missing'}; {_seconds(stage.seconds)}; gate {stage.gate.state}"
+                "below": f"{stage.method} · {seconds(stage.seconds)}" if stage.artifact else f"{stage.method} · missing",
+                "title": f"{stage.verb}/{stage.row}: {stage.method}; {stage.holds or 'missing'}; {seconds(stage.seconds)}; gate {stage.gate.state}"
                 + (f"\n{stage.knobs}" if stage.knobs else ""),
             }
             for stage in stages
@@ -424,107 +425,3 @@ def _curve_charts(key: str, curve: list[dict[str, float]]) -> list[dict[str, Any
 def n_readings(readings: list[dict[str, str]]) -> int:
     """How often test was scored: one reading gives a line for each of its metrics."""
     return sum(row.get("metric") == readings[0].get("metric") for row in readings)
-
-
-def _splits_of(facts: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-    return [(row, split) for row, fact in facts for split in fact["splits"]]
-
-
-def _seconds(value: float | None) -> str:
-    if value is None:
-        return "time unknown"
-    if value < 9.95:
-        return f"{value:.1f} s"
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.1f} min"
-
-
-def _size(n_bytes: float | None) -> str:
-    if n_bytes is None:
-        return ""
-    for unit, power in (("GB", 3), ("MB", 2), ("kB", 1)):
-        if n_bytes >= 1000**power:
-            return f"{n_bytes / 1000**power:.3g} {unit}"
-    return f"{n_bytes} bytes"
-
-
-def markdown(run: dict[str, Any]) -> str:
-    """What the artifacts decide and nothing else: no time, no host, no link."""
-    world = run["world"]
-    gates = [[stage.key, stage.method, stage.holds, stage.gate.state, stage.gate.n_expectations] for stage in run["stages"]]
-    parts = [
-        "# Report\n",
-        f"{len(run['stages'])} rows, seed {world.seed}, {world.threads} threads, {world.device}. Scores are of the validation split.\n",
-        *(f"- missing: {_cell(line)}" for line in run["missing"]),
-        "\n## Best of each\n",
-        _table(["evaluation", "figure", "best", "value", "n", "interval overlaps with"], [_best_cells(line) for line in run["best"]]),
-        "\n## Scores\n",
-        _table(
-            ["evaluation", "of", "metric", "on", "value", "low", "high", "n", "note"],
-            [
-                [row, line["of"], line["metric"], line["on"], *(figure(_number(line[key])) for key in ("value", "low", "high")), f"{line['n']:,}", line["note"]]
-                for row, (_, frame) in run["scores"].items()
-                for line in frame.to_dict("records")
-            ],
-        ),
-        "\n## Corpus\n",
-        _table(
-            ["corpus", "split", "documents", "labelled", "classes"],
-            [[row, split["split"], *(f"{split[key]:,}" for key in ("documents", "labelled", "classes"))] for row, split in _splits_of(run["corpora"])],
-        ),
-        "",
-        _table(
-            ["tokens", "split", "tokens", "median length", "unknown"],
-            [[row, split["split"], f"{split['tokens']:,}", f"{split['median']:g}", f"{split['unknown']:.2%}"] for row, split in _splits_of(run["tokens"])],
-        ),
-        "\n## Gates\n",
-        _table(["artifact", "method", "holds", "gate", "expectations"], gates),
-    ]  # fmt: skip
-    return "\n".join(parts) + "\n"
-
-
-def _best_cells(line: dict[str, Any]) -> list[str]:
-    return [
-        line["evaluation"], f"{line['metric']} on {line['on']}", line["of"], _with_interval(line), f"{line['n']:,}",
-        ", ".join(line["overlap"]) or ("none" if line["among"] > 1 else "nothing else was scored"),
-    ]  # fmt: skip
-
-
-def _with_interval(line: dict[str, Any]) -> str:
-    return figure(line["value"]) + (f" [{figure(line['low'])}, {figure(line['high'])}]" if line["low"] is not None else "")
-
-
-def _table(heads: list[str], rows: list[list[Any]]) -> str:
-    if not rows:
-        return "missing"
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in [heads, ["---"] * len(heads), *rows])
-
-
-def _cell(value: Any) -> str:
-    """Text that stays within its cell, and means itself."""
-    text = " ".join(str(value).split())
-    for mark in ("\\", "|", "`", "*", "<", "[", "]"):
-        text = text.replace(mark, "\\" + mark)
-    return text
-
-
-def terminal(run: dict[str, Any]) -> str:
-    """The best figures, and where the time went."""
-    lines = ["", "best of each (validation), with its 95 % interval"]
-    best = [_best_cells(line) for line in run["best"]] or [["no scores yet"]]
-    lines += _aligned([[*cells[:4], f"n = {cells[4]}"] if len(cells) > 1 else cells for cells in best])
-    timed = sorted((stage for stage in run["stages"] if stage.seconds is not None), key=lambda stage: -stage.seconds)
-    total = sum(stage.seconds for stage in timed)
-    lines += ["", f"time: {_seconds(total)} in {len(timed)} stages" + (", the longest" if len(timed) > 8 else "")]
-    lines += _aligned(
-        [
-            [f"{s.verb}/{s.row}", s.method, _seconds(s.seconds), f"{s.seconds / max(total, 1e-9):.0%}", _size(s.record.get("peak_bytes"))]
-            for s in timed[:8]
-        ]
-    )
-    lines += ["", *(f"missing: {line}" for line in run["missing"])] if run["missing"] else []
-    return "\n".join(lines)
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows), default=0))]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,12 +27,12 @@ class Children:
 
     def __init__(self) -> None:
         self._live: set[subprocess.Popen] = set()
-        self._stopped = False
+        self.stopped = False
         self._lock = threading.Lock()
 
     def open(self) -> None:
         """Allows processes to be started (again)."""
-        self._stopped = False
+        self.stopped = False
 
     def run(self, command: list[str], cwd: Path, env: Mapping[str, str], say: Callable[[str], None], timeout_s: float) -> int:
         """Runs a command to its end and hands each line of its output to `say`.
@@ -42,11 +43,12 @@ class Children:
             the exit status; negative for a signal, as in subprocess.
 
         Raises:
+            InterruptedError: `stop` was called, before or meanwhile.
             TimeoutError: it ran longer than `timeout_s`; it and its children are gone.
         """
         with self._lock:
-            if self._stopped:
-                raise InterruptedError("the run was stopped before this began")
+            if self.stopped:
+                raise InterruptedError("the run was stopped")
             process = subprocess.Popen(
                 guarded(command), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
@@ -65,12 +67,14 @@ class Children:
             reader.join(GRACE_S)
             with self._lock:
                 self._live.discard(process)
+        if self.stopped and status:
+            raise InterruptedError("the run was stopped")
         return status
 
     def stop(self) -> None:
         """Ends all of them and starts no more."""
         with self._lock:
-            self._stopped = True
+            self.stopped = True
             live = list(self._live)
         for process in live:
             end(process)
@@ -91,9 +95,15 @@ def end(process: subprocess.Popen) -> None:
         return
     for child in below or [parent]:
         _send(child.terminate)
-    _, left = psutil.wait_procs([parent, *below], timeout=GRACE_S)
+    end_by = time.monotonic() + GRACE_S
+    _, left = psutil.wait_procs(below, timeout=GRACE_S)
+    # not by psutil: the exit status goes to whoever waits first, and another thread may be waiting for it
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(0.1, end_by - time.monotonic()))
     for child in left:
         _send(child.kill)
+    process.kill()
+    process.wait()
 
 
 def _send(signal: Callable[[], None]) -> None:

@@ -30,8 +30,6 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
-        # DVC starts a stage through $SHELL; sh replaces itself by the command, some shells wait beside it
-        "SHELL": "/bin/sh",
     }
 
 

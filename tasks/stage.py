@@ -24,6 +24,7 @@ def of(label: str, verb: str, row: str, queue: str, retries: int) -> Any:
         tags={tag for tag in (verb, row, queue) if tag},
         retries=retries,
         retry_delay_seconds=RETRY_DELAY_S,
+        retry_condition_fn=lambda *_: not children.ALL.stopped,
     )
 
 

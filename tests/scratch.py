@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parent.parent
 # `python stage.py VERB ROW`: a stage that takes no time and no torch. Its row of params.yaml says what it does:
 # text goes into the output, sleep (seconds) and noise do not, fail is a fault that it ends with.
 STAGE = """
-import hashlib, json, sys, time
+import hashlib, json, os, sys, time
 from pathlib import Path
 import yaml_of_the_test
 from deathsig import die_with_parent
@@ -22,7 +22,7 @@ verb, row = sys.argv[1:]
 body = yaml_of_the_test.load(Path("dvc.yaml"))["stages"][f"{verb}-{row}"]
 knobs = yaml_of_the_test.load(Path("params.yaml")).get(verb, {}).get(row, {})
 with open("ran.txt", "a") as file:
-    print("start", f"{verb}-{row}", time.time(), file=file)
+    print("start", f"{verb}-{row}", os.getpid(), time.time(), file=file)
 print(f"{verb}/{row}: works", flush=True)
 time.sleep(knobs.get("sleep", 0))
 read = [p.read_bytes() for dep in body["deps"] for p in sorted([Path(dep), *Path(dep).rglob("*")]) if p.is_file()]
@@ -68,7 +68,7 @@ PARAMS: dict[str, Any] = {
 
 def _row(verb: str, row: str, deps: list[str], out: str, queue: str = "cpu") -> dict[str, Any]:
     return {
-        "cmd": f"python stage.py {verb} {row}",
+        "cmd": f"exec python stage.py {verb} {row}",
         "deps": [*deps, "stage.py"],
         **({"params": ["run", f"{verb}.{row}"]} if verb not in ("check", "report") else {}),
         "outs": [out],

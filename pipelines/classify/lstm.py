@@ -45,7 +45,7 @@ class Params(Knobs):
     batch_size: int = Field(64, ge=1)  # documents a step
     epochs: int = Field(8, ge=1)  # at most
     patience: int = Field(2, ge=1)  # epochs without a lower loss on valid before training stops
-    lr: float = Field(0.001, gt=0)  # Adam
+    lr: float = Field(0.002, gt=0)  # Adam; on IMDb, one seed, 90.2 % of valid after 3 epochs, and 88.9 with 0.001
     clip: float = Field(1.0, gt=0)  # largest norm of a step's gradient
 
 

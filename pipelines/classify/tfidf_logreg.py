@@ -30,7 +30,10 @@ class Params(Knobs):
     min_df: int = Field(2, ge=1)  # training documents that an n-gram must be in
     sublinear: bool = True  # 1 + ln(count) instead of count
     l2: float = Field(0.03, gt=0)  # strength of the penalty on large weights; scikit-learn's C is 1 / l2
-    max_iter: int = Field(200, ge=1)  # steps of L-BFGS
+    # Largest slope of the loss at which it counts as settled. At scikit-learn's 1e-4 the solver stops early: on IMDb
+    # 91.1 % of valid are right then, and 91.5 at 1e-5 as well as at 1e-6.
+    tol: float = Field(1e-5, gt=0)
+    max_iter: int = Field(500, ge=1)  # steps of L-BFGS
 
 
 def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
@@ -69,9 +72,10 @@ def frequent(values: np.ndarray, offsets: np.ndarray, n_vocab: int, params: Para
     grams: Grams = []
     for _ in range(params.ngrams):
         place, key = _keys(values, document, n_vocab, grams)
-        found, column = np.unique(key, return_inverse=True)
-        seen = np.unique(column * len(offsets) + document[place])  # each n-gram once a document
-        df = np.bincount(seen // len(offsets), minlength=len(found))
+        order = np.argsort(key, kind="stable")  # equal ones stay in the documents' order
+        key, home = key[order], document[place[order]]
+        new = (np.diff(key, prepend=-1) != 0) | (np.diff(home, prepend=-1) != 0)  # each n-gram once a document
+        found, df = np.unique(key[new], return_counts=True)
         grams.append(found[df >= params.min_df])
     return grams
 
@@ -118,7 +122,7 @@ def probabilities(values: np.ndarray, offsets: np.ndarray, settings: dict, weigh
 
 
 def _solve(x: csr_array, class_ids: np.ndarray, params: Params, run: Run) -> dict[str, np.ndarray]:
-    model = LogisticRegression(C=1 / params.l2, max_iter=params.max_iter, random_state=run.seed)
+    model = LogisticRegression(C=1 / params.l2, tol=params.tol, max_iter=params.max_iter)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x, class_ids)

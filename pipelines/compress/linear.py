@@ -16,6 +16,9 @@ from pipelines.fit import Recipe
 from pipelines.method import Knobs, Run
 
 
+PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
+
+
 class Params(Knobs):
     coding_size: int = Field(32, ge=1)  # K
     epochs: int = Field(100, ge=1)

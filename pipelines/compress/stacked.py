@@ -18,6 +18,9 @@ from pipelines.fit import Recipe
 from pipelines.method import Knobs, Run
 
 
+PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
+
+
 class Params(Knobs):
     sizes: list[Annotated[int, Field(ge=1)]] = Field([64, 32], min_length=1)  # widths down to the coding
     activation: Literal["selu", "relu", "tanh"] = "selu"  # between layers; coding and reconstruction are linear

@@ -109,7 +109,7 @@ def _figures(section: np.ndarray, right: np.ndarray, asked: np.ndarray, max_voca
     for on, part in parts.items():
         n, hits = int((part & asked).sum()), int((part & right).sum())
         if n:
-            note = f"{n} of {part.sum()} questions have four words among the first {max_vocab}; 3CosAdd"
+            note = f"{n:,} of {part.sum():,} questions have four words among the first {max_vocab:,}; 3CosAdd"
             yield _share("accuracy", on, hits, n, note)
         if on == "all":
             yield _share("accuracy_all", on, hits, len(part), "a question that cannot be asked counts as wrong")

@@ -83,7 +83,7 @@ def _figures(directions: np.ndarray, params: Params, run: Run) -> Iterator[dict]
     found, cosine = nearest(directions, directions, k, np.arange(n))
     closest = cosine[:, 0].astype(np.float64)
     low, high = interval(closest.mean(), mean_draws(closest, params.n_bootstrap, np.random.default_rng(run.seed)))
-    note = f"among the first {n} words"
+    note = f"among the first {n:,} words"
     yield {"metric": "nearest_cosine", "value": closest.mean(), "low": low, "high": high, "n": n, "note": note}
     chosen = np.bincount(found.ravel(), minlength=n)
     yield {"metric": "hubness", "value": skewness(chosen), "n": n, "note": f"k = {k}, {note}"}

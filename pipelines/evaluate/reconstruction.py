@@ -76,7 +76,7 @@ def _figures(error: np.ndarray, away: np.ndarray, coding: Codings, vectors: Vect
     yield {"metric": "bytes_per_item", "value": coding.size * FLOAT_BYTES, "note": note}
     decoder = _decoder_bytes(coding)
     whole = len(error) * coding.size * FLOAT_BYTES + decoder
-    yield {"metric": "ratio", "value": len(error) * size * FLOAT_BYTES / whole, "note": f"{decoder} bytes of decoder counted in"}
+    yield {"metric": "ratio", "value": len(error) * size * FLOAT_BYTES / whole, "note": f"{decoder:,} bytes of decoder counted in"}
 
 
 def _decoder_bytes(coding: Codings) -> int:

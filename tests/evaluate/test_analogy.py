@@ -72,7 +72,7 @@ def test_kinds_add_up_and_the_note_says_how_many_questions_were_asked(tmp_path, 
     seen = figures(evaluate([half_right], Params(max_vocab=600), Run(tmp_path / "out", seed=1)))
     every, semantic, syntactic = (seen[half_right.name, "accuracy", on] for on in ("all", "semantic", "syntactic"))
     assert every["n"] == semantic["n"] + syntactic["n"]
-    assert every["note"] == f"{every['n']} of 19544 questions have four words among the first 600; 3CosAdd"
+    assert every["note"] == f"{every['n']:,} of 19,544 questions have four words among the first 600; 3CosAdd"
     whole = seen[half_right.name, "accuracy_all", "all"]
     assert whole["value"] == pytest.approx(every["value"] * every["n"] / 19_544)
     assert seen[half_right.name, "coverage", "all"]["value"] == pytest.approx(every["n"] / 19_544)

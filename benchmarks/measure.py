@@ -1,0 +1,102 @@
+"""What the benchmarks share: a text, and a process of its own for every contestant."""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipelines.artifacts.corpus import Corpus
+from pipelines.artifacts.tokens import UNKNOWN, Tokens
+from pipelines.method import Run
+from pipelines.tokenize import words
+
+THREADS = min(2, os.cpu_count() or 1)
+
+
+class Cost(NamedTuple):
+    wall: float  # seconds
+    cpu: float  # seconds, of all threads
+    peak: float  # MB of memory, the interpreter and its libraries included
+    result: Any
+
+
+def measure(work: Callable[..., Any], *arguments: Any) -> Cost:
+    """Runs work(*arguments) in a new process. `work` is a module's function; it may be a generator that
+    yields once, when all is ready and the clock is to start, and again with the result."""
+    with get_context("spawn").Pool(1) as pool:
+        return Cost(*pool.apply(_timed, (work, arguments)))
+
+
+def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float, float, float, Any]:
+    import numba
+
+    numba.set_num_threads(THREADS)
+    steps = work(*arguments)
+    next(steps)
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = next(steps)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result
+
+
+def text(folder: Path) -> tuple[Tokens, str]:
+    """The tokens to work on, and what they are: Wikipedia where WORDLOOM_DATA has it, else made-up ones."""
+    if (Path(os.environ.get("WORDLOOM_DATA", "/nowhere")) / "wikipedia").is_dir():
+        return wikipedia(folder), "English Wikipedia articles of 2015 (6,512 documents, `[a-z0-9]+` in lower case, min_count 5)"
+    return zipf(folder), "4 million made-up tokens drawn from a Zipf law (WORDLOOM_DATA names no folder with wikipedia/ in it)"
+
+
+def wikipedia(folder: Path) -> Tokens:
+    """WORDLOOM_DATA/wikipedia, the parts in their order, cut into words by the pipeline's own method."""
+    with Run(folder / "corpus").open(Corpus) as out:
+        for part in sorted((Path(os.environ["WORDLOOM_DATA"]) / "wikipedia").glob("*.parquet")):
+            table = pq.read_table(part, columns=["id", "text"])
+            n = table.num_rows
+            out.append(doc_id=table["id"], text=table["text"], label=[None] * n, split=["train"] * n, group=[None] * n)
+    params = words.Params(pattern="[a-z0-9]+", min_count=5)
+    return words.tokenize(out.artifact, params, Run(folder / "tokens", threads=THREADS))
+
+
+def zipf(folder: Path, n_documents: int = 1600, n_tokens: int = 2500, n_types: int = 70_000) -> Tokens:
+    share = 1 / np.arange(1, n_types + 1)
+    ids = np.random.default_rng(0).choice(n_types, (n_documents, n_tokens), p=share / share.sum()).astype(np.int32) + 1
+    with Run(folder / "tokens").open(Tokens) as out:
+        names = [f"d{i}" for i in range(n_documents)]
+        offsets = np.arange(n_documents + 1) * n_tokens
+        out.append(doc_id=names, split=["train"] * n_documents, label=[None] * n_documents, token_ids=(ids.reshape(-1), offsets))
+        vocab = [UNKNOWN, *(f"w{i}" for i in range(1, n_types + 1))]
+        out.append("vocab", token_id=np.arange(n_types + 1), token=vocab, count=np.bincount(ids.reshape(-1), minlength=n_types + 1))
+    return out.artifact
+
+
+def machine() -> str:
+    """The processor and how many of its threads were used; no name of a host."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    )
+    return f"{names[0] if names else platform.machine()}, {THREADS} threads"
+
+
+def race(unit: str, rows: list[tuple[str, Cost, int]], **more: list[str]) -> str:
+    """A Markdown table of (name, cost, how many items it dealt with); the first is the measure of the others.
+
+    On a machine that others use, the CPU seconds are what to compare.
+    """
+    _, first, n_first = rows[0]
+    lines = [["", unit, "wall", "CPU", f"{unit}/s", "peak memory", *more, "wall, times the first", "CPU, times the first"]]
+    lines.append(["---", *["--:"] * (len(lines[0]) - 1)])
+    for i, (name, cost, n) in enumerate(rows):
+        ratios = [(cost.wall / n) / (first.wall / n_first), (cost.cpu / n) / (first.cpu / n_first)]
+        lines.append([
+            name, f"{n / 1e6:.1f} M", f"{cost.wall:.1f} s", f"{cost.cpu:.1f} s", f"{n / cost.wall / 1e6:.2f} M", f"{cost.peak:,.0f} MB",
+            *(column[i] for column in more.values()), *(f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}" for ratio in ratios),
+        ])  # fmt: skip
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,107 @@
+"""The flow against a real Prefect server and real DVC, on a scratch project."""
+
+import shutil
+
+import pytest
+
+from tasks import dvc
+
+pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
+
+
+@pytest.fixture
+def train(prefect_server, project):
+    """Runs the flow on the project; gives its state."""
+    from flows.train import train as flow
+
+    return lambda **more: flow(str(project.root), return_state=True, **more)
+
+
+def task_runs(state):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    with get_client(sync_client=True) as client:
+        only = FlowRunFilter(id={"any_": [state.state_details.flow_run_id]})
+        return {run.name: run for run in client.read_task_runs(flow_run_filter=only)}
+
+
+def artifacts():
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return {artifact.key: artifact for artifact in client.read_latest_artifacts()}
+
+
+def test_both_drivers_leave_the_same_lock_and_the_flow_runs_each_stage_once(train, project):
+    assert project.dvc("repro").returncode == 0
+    dvc.order_lock(project.root)
+    wanted = (project.root / "dvc.lock").read_bytes()
+    (project.root / "dvc.lock").unlink()
+    for folder in ("data", ".dvc/cache"):
+        shutil.rmtree(project.root / folder)
+    project.ran()
+    state = train()
+    assert state.is_completed(), state.message
+    assert sorted(project.ran()) == sorted(dvc.read_lock(project.root))
+    assert (project.root / "dvc.lock").read_bytes() == wanted
+    assert project.dvc("status").stdout.strip() == "Data and pipelines are up to date."
+    assert set(task_runs(state)) == {
+        "ingest/a", "check/corpus-a", "embed/g", "check/vectors-g", "embed/h", "check/vectors-h", "report/all",
+    }  # fmt: skip
+    assert {"gate-vectors-g", "gate-vectors-h", "gate-corpus-a", "report"} <= set(artifacts())
+    # and what is up to date is not submitted
+    again = train()
+    assert again.is_completed()
+    assert task_runs(again) == {}
+    # nor what comes after a stage whose output stayed the same
+    project.set("embed", "g", noise=1)
+    changed = train()
+    assert set(task_runs(changed)) == {"embed/g"}
+    assert "1 stages ran, 6 were up to date" in changed.message
+
+
+def test_a_closed_gate_stops_what_comes_after_it_and_shows_its_table(train, project):
+    project.write("params.yaml", {**project.params(), "closed": "vectors-g"})
+    state = train()
+    assert state.is_failed()
+    assert "check/vectors-g failed: vectors/g: token: expect_column_values_to_be_unique; 1 rows fail, first the" in state.message
+    assert "not run, since it comes after: report/all" in state.message
+    assert "check-vectors-h" in project.ran()
+    table = artifacts()["gate-vectors-g"].data
+    assert '"passed": "NO"' in table
+    assert "token" in table
+    assert task_runs(state)["check/vectors-g"].state.is_failed()
+    # and a later run goes on from there
+    project.write("params.yaml", {key: value for key, value in project.params().items() if key != "closed"})
+    assert train().is_completed()
+    assert project.ran() == ["check-vectors-g", "report-all"]
+
+
+def test_targets_run_with_what_they_need_and_nothing_else(train, project):
+    assert train(targets=["embed/h"]).is_completed()
+    assert project.ran() == ["ingest-a", "check-corpus-a", "embed-h"]
+    unknown = train(targets=["embed/x"])
+    assert unknown.is_failed()
+    assert "dvc.yaml has no stage 'embed/x'" in unknown.message
+
+
+def test_a_stage_is_retried_as_often_as_its_meta_says_and_stopped_after_its_timeout(train, project, monkeypatch):
+    monkeypatch.setattr("tasks.stage.RETRY_DELAY_S", 0)
+    tree = dvc.load(project.root / "dvc.yaml")
+    tree["stages"]["ingest-a"]["meta"].update(retries=1, timeout_s=4)
+    project.write("dvc.yaml", tree)
+    project.set("ingest", "a", sleep=60)
+    state = train(targets=["ingest/a"])
+    assert "ingest/a failed: ran longer than its timeout of 4 s" in state.message
+    assert task_runs(state)["ingest/a"].run_count == 2
+
+
+def test_one_stage_is_a_flow_of_its_own(prefect_server, project):
+    from flows.stage import stage
+
+    assert stage("ingest/a", str(project.root), return_state=True).is_completed()
+    assert project.ran() == ["ingest-a"]
+    project.set("embed", "g", fail="no words")
+    assert project.dvc("repro", "check-corpus-a").returncode == 0
+    assert stage("embed-g", str(project.root), return_state=True).message == "no words"

@@ -1,0 +1,82 @@
+"""dvc.lock in one order, whoever wrote it."""
+
+import fcntl
+import shutil
+import threading
+import time
+
+from tasks import dvc
+
+AWKWARD = {
+    "tiny": 1e-05, "round": 100.0, "big": 1e21, "third": 1 / 3, "yes": "yes", "no": False, "empty": "", "none": None,
+    "colon": "a: b", "quote": "it's", "long": "word " * 40, "lines": "one\ntwo\n", "number": "012", "list": [1, [2.5, {"x": []}]],
+    "map": {}, "umlaut": "Größe", "tab": "a\tb", "date": "2024-01-01", "hash": "# no", "space": " x ",
+}  # fmt: skip
+
+
+def test_a_lock_that_dvc_wrote_stage_by_stage_is_left_as_it_is(project):
+    project.set("embed", "g", **AWKWARD)
+    assert project.dvc("repro").returncode == 0
+    before = (project.root / "dvc.lock").read_bytes()
+    assert dvc.order_lock(project.root) is False
+    assert (project.root / "dvc.lock").read_bytes() == before
+    assert project.dvc("status").stdout.strip() == "Data and pipelines are up to date."
+
+
+def test_stages_that_ended_in_another_order_leave_the_same_bytes(project):
+    project.set("embed", "h", **AWKWARD)
+    assert project.dvc("repro").returncode == 0
+    wanted = (project.root / "dvc.lock").read_bytes()
+    (project.root / "dvc.lock").unlink()
+    shutil.rmtree(project.root / "data")
+    for stage in ("ingest-a", "check-corpus-a", "embed-h", "check-vectors-h", "embed-g", "check-vectors-g", "report-all"):
+        assert project.dvc("repro", "--single-item", stage).returncode == 0
+    assert (project.root / "dvc.lock").read_bytes() != wanted
+    assert dvc.order_lock(project.root) is True
+    assert (project.root / "dvc.lock").read_bytes() == wanted
+
+
+def test_stages_that_are_gone_from_dvc_yaml_are_dropped(project):
+    assert project.dvc("repro").returncode == 0
+    tree = dvc.load(project.root / "dvc.yaml")
+    del tree["stages"]["report-all"]
+    project.write("dvc.yaml", tree)
+    assert dvc.order_lock(project.root) is True
+    assert list(dvc.read_lock(project.root)) == list(tree["stages"])
+
+
+def test_a_project_without_a_lock_has_nothing_to_order(project):
+    assert dvc.order_lock(project.root) is False
+    assert not (project.root / "dvc.lock").exists()
+
+
+def test_ordering_waits_for_a_dvc_that_writes(project):
+    assert project.dvc("repro", "ingest-a").returncode == 0
+    done = threading.Event()
+    with (project.root / ".dvc" / "tmp" / "lock").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=lambda: (dvc.order_lock(project.root), done.set()))
+        waiting.start()
+        time.sleep(0.3)
+        assert not done.is_set()
+    assert done.wait(10)
+    waiting.join()
+
+
+def test_the_interpreter_of_this_process_is_the_python_of_the_stages(project):
+    import sys
+    from pathlib import Path
+
+    assert dvc.environment()["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+
+
+def test_what_dvc_says_of_every_run_is_left_out():
+    said = [
+        "Running stage 'embed-g':",
+        "> python -m pipelines embed g",
+        "embed/g: 3 rows",
+        "",
+        "Updating lock file 'dvc.lock'",
+        "ERROR: no",
+    ]
+    assert [line for line in said if not dvc.is_chatter(line)] == ["embed/g: 3 rows", "ERROR: no"]
