@@ -15,7 +15,6 @@ from pipelines.autoencoder import train
 from pipelines.fit import Recipe
 from pipelines.method import Knobs, Run
 
-
 PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 
 
