@@ -36,7 +36,10 @@ def embed(root: Path) -> str:
     command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     env = {**os.environ, **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE}}
     with log.open("w") as out:
-        process = subprocess.Popen(children.guarded(command), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            children.guarded(command), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C is for the run, which then tells the server how it ended
+        )  # fmt: skip
     # at exit, not before: Prefect sends its last logs and events from threads of its own
     atexit.register(children.end, process)
     _wait(process, address, log)

@@ -64,6 +64,7 @@ class Run:
         self.checkpoint = Checkpoint(checkpoints)
         self.curve: list[dict[str, float]] = []
         self._show = show
+        self._logged = 0.0
 
     def open(self, noun: type[A]) -> Writer[A]:
         """A writer for the output of this run."""
@@ -116,7 +117,9 @@ class Run:
     def log(self, **figures: float) -> None:
         """One point of the training curve (kept as curve.csv); no times here, they differ from run to run."""
         self.curve.append(figures)
-        if self._show:
+        now = time.monotonic()
+        if self._show and now - self._logged > 1.0:  # seconds; short epochs would bury the rest
+            self._logged = now
             print(f"{self.name}: " + ", ".join(f"{k} {v:.5g}" for k, v in figures.items()), flush=True)
 
     def say(self, text: str) -> None:
