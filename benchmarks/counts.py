@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import machine, measure, race, text
+from benchmarks.measure import THREADS, measure, race, text
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.cooccur.windowed import Params, cooccur
 from pipelines.kernels.__main__ import warm
@@ -83,7 +83,7 @@ def main() -> None:
     for name, cost in others.items():
         if cost.result[0] != n_pairs or abs(cost.result[1] / total - 1) > 1e-6:
             raise SystemExit(f"they do not agree: windowed has {n_pairs:,} pairs that sum to {total}, {name}: {cost.result}")
-    print(f"{what}; {n_pairs:,} pairs. {machine()}.\n")
+    print(f"{what}; {n_pairs:,} pairs. {THREADS} threads.\n")
     rows = [("`windowed`, written to Parquet", ours, n_tokens), *((name, cost, n_tokens) for name, cost in others.items())]
     print(race("tokens", [*rows, ("Python dictionary", plain, plain.result)]))
 

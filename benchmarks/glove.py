@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import THREADS, machine, measure, race, text
+from benchmarks.measure import THREADS, measure, race, text
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import Tokens
 from pipelines.cooccur import windowed
@@ -81,7 +81,7 @@ def main() -> None:
         torches = {size: measure(in_torch, part.folder, size) for size in (16_384, 131_072)}
         full = measure(ours, whole.folder, folder / "glove")
 
-    print(f"{what}, one epoch, D = {KNOBS['vector_size']}. {machine()}.\n")
+    print(f"{what}, one epoch, D = {KNOBS['vector_size']}. {THREADS} threads.\n")
     rows = [
         ("`glove`", base, n_part),
         *((f"PyTorch, sparse AdaGrad, batches of {size:,}", cost, n_part) for size, cost in torches.items()),

@@ -1,7 +1,6 @@
 """What the benchmarks share: a text, and a process of its own for every contestant."""
 
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable
@@ -74,15 +73,6 @@ def zipf(folder: Path, n_documents: int = 1600, n_tokens: int = 2500, n_types: i
         vocab = [UNKNOWN, *(f"w{i}" for i in range(1, n_types + 1))]
         out.append("vocab", token_id=np.arange(n_types + 1), token=vocab, count=np.bincount(ids.reshape(-1), minlength=n_types + 1))
     return out.artifact
-
-
-def machine() -> str:
-    """The processor and how many of its threads were used; no name of a host."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    )
-    return f"{names[0] if names else platform.machine()}, {THREADS} threads"
 
 
 def race(unit: str, rows: list[tuple[str, Cost, int]], **more: list[str]) -> str:

@@ -33,8 +33,10 @@ def embed(root: Path) -> str:
     address = f"http://127.0.0.1:{port}/api"
     log = root / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE}}
+    command = [sys.executable, "-P", "-m", "prefect", "server", "start"]
+    # not by options: the UI looks for its server where these say
+    env = {**os.environ, "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port)}
+    env |= {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in IDLE}
     with log.open("w") as out:
         process = subprocess.Popen(
             children.guarded(command), env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,

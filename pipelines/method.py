@@ -33,7 +33,7 @@ R = TypeVar("R")
 class Knobs(BaseModel):
     """The parameters of a method: named, typed, in range; a key that is not known is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Run:

@@ -113,13 +113,12 @@ def _row(tree: dict[str, Any], verb: str, name: str) -> Row:
     inputs = {}
     for argument, wanted in method.inputs.items():
         inputs[argument] = _input_rows(tree, where, argument, wanted, raw, faults)
-    common = tree.get("run") if isinstance(tree.get("run"), dict) else {}
+    common = _mapping(tree.get("run"), "run", [])
     own = {key: raw[key] for key in World.model_fields if key in raw}
-    world = _collect(faults, where, World, {**common, **own}) if own else _collect([], "run", World, common)
+    world = _collect(faults, where if own else "run", World, {**common, **own})
     knobs = {key: value for key, value in raw.items() if key not in ("method", *method.inputs, *World.model_fields)}
     taken = _collect(faults, where, method.params, knobs, f"{method.name} takes", [*method.inputs, *World.model_fields])
-    place = tree.get("placement") if isinstance(tree.get("placement"), dict) else {}
-    override = place.get(where) or {}
+    override = _mapping(_mapping(tree.get("placement"), "placement", []).get(where), f"placement.{where}", faults)
     placement = _collect(faults, f"placement.{where}", registry.Placement, {**method.placement.model_dump(), **override})
     if faults:
         raise Fault(faults)

@@ -92,6 +92,10 @@ def load(verb: str, name: str) -> Method:
     )
 
 
+def _no_sources(params: Any) -> list[str]:
+    return []
+
+
 def _input(hint: Any, parameter: inspect.Parameter) -> Input:
     """`Tokens`, `list[Vectors]` or `Codings | None` -> what a row may name there."""
     optional = parameter.default is not inspect.Parameter.empty

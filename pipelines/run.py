@@ -178,9 +178,9 @@ def _threads(n: int) -> Iterator[None]:
     from threadpoolctl import threadpool_limits
 
     if "numba" in sys.modules:
-        import numba
+        from numba import config, set_num_threads
 
-        numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+        set_num_threads(min(n, config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     with threadpool_limits(n):
         yield
 

@@ -44,6 +44,7 @@ def stage(root: str, name: str, label: str, timeout_s: float) -> State:
     def say(line: str) -> None:
         if dvc.is_chatter(line):
             return
+        line = line.removeprefix(f"{label}: ")
         lines.append(line)
         print(f"{label} | {line}", flush=True)
         log.info(line)

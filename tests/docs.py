@@ -71,7 +71,7 @@ def faults() -> list[str]:
         for target in re.findall(r"\bmake ([a-z-]+)", "\n".join(code(text))):
             if target not in make_targets:
                 found.append(f"{name}: there is no `make {target}`")
-        for command in re.findall(r"\bwordloom ([a-z-]+)", "\n".join(code(text))):
+        for command in re.findall(r"\bwordloom ([a-z][a-z-]*)", "\n".join(code(text))):
             if command not in commands:
                 found.append(f"{name}: there is no `wordloom {command}`")
     if len((HOME / "README.md").read_text().splitlines()) > README_LINES:

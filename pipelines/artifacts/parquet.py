@@ -272,4 +272,4 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         values = values.combine_chunks()
     if isinstance(values, pa.Array):
         return values.cast(kind)
-    return pa.array(values, kind, from_pandas=True)
+    return pa.array(values, kind)  # a NaN stays one, for the gate to find

@@ -19,6 +19,8 @@ from pipelines.errors import Fault
 from pipelines.kernels import cooccur as kernel
 from pipelines.method import Knobs, Run
 
+ADVICE = "Lower min_count of the tokenize row, or name other splits"
+
 
 class Params(Knobs):
     window: int = Field(10, ge=1, le=1000)  # tokens to each side that is looked at
@@ -32,9 +34,9 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
     sightings = kernel.sightings(text, n_vocab)
     weights = weights_of(params.window, params.weighting)
     left, right = params.context != "right", params.context != "left"
-    n_pairs = 0
+    vocab, n_pairs = tokens.vocab(), 0
     with run.open(Counts) as out, run.progress(int(sightings.sum()), "tokens") as bar:
-        out.append("vocab", **{name: tokens.vocab().column(name) for name in ("token_id", "token", "count")})
+        out.append("vocab", **{name: vocab.column(name) for name in vocab.column_names})
         for row, col, count in kernel.count(text, n_vocab, weights, left, right):
             out.append(row=row, col=col, count=count)
             n_pairs += len(row)
@@ -43,9 +45,6 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
             raise Fault(f"{tokens.name}: no document of {', '.join(params.splits)} has two known tokens, so there are no pairs. {ADVICE}")
     run.say(f"{n_pairs:,} pairs of {int((sightings > 0).sum()):,} types, from {int(sightings.sum()):,} tokens")
     return out.artifact
-
-
-ADVICE = "Lower min_count of the tokenize row, or name other splits"
 
 
 def _text(tokens: Tokens, splits: list[str]) -> np.ndarray:

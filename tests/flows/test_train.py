@@ -1,12 +1,14 @@
 """The flow against a real Prefect server and real DVC, on a scratch project."""
 
 import shutil
+import time
 
 import pytest
 
 from tasks import dvc
+from tests.support import make_project, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -33,6 +35,7 @@ def artifacts():
         return {artifact.key: artifact for artifact in client.read_latest_artifacts()}
 
 
+@pytest.mark.quick_slow
 def test_both_drivers_leave_the_same_lock_and_the_flow_runs_each_stage_once(train, project):
     assert project.dvc("repro").returncode == 0
     dvc.order_lock(project.root)
@@ -61,6 +64,7 @@ def test_both_drivers_leave_the_same_lock_and_the_flow_runs_each_stage_once(trai
     assert "1 stages ran, 6 were up to date" in changed.message
 
 
+@pytest.mark.quick_slow
 def test_a_closed_gate_stops_what_comes_after_it_and_shows_its_table(train, project):
     project.write("params.yaml", {**project.params(), "closed": "vectors-g"})
     state = train()
@@ -105,3 +109,50 @@ def test_one_stage_is_a_flow_of_its_own(prefect_server, project):
     project.set("embed", "g", fail="no words")
     assert project.dvc("repro", "check-corpus-a").returncode == 0
     assert stage("embed-g", str(project.root), return_state=True).message == "no words"
+
+
+def test_a_run_that_somebody_cancels_in_the_ui_stops_its_stage(train, project, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Cancelling
+
+    monkeypatch.setattr("flows.train.TICK_S", 0.5)
+    project.set("ingest", "a", sleep=60)
+    with ThreadPoolExecutor(1) as pool, get_client(sync_client=True) as client:
+        ended = pool.submit(train)
+        end = time.monotonic() + 60
+        while not (project.root / "ran.txt").exists():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        (run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(state={"type": {"any_": ["RUNNING"]}}))
+        client.set_flow_run_state(run.id, Cancelling())
+        state = ended.result(30)
+        assert client.read_flow_run(run.id).state.is_cancelled()
+    assert state.is_cancelled()
+    assert "ingest/a failed: the run was stopped" in state.message
+    assert project.ran() == []
+
+
+def test_on_the_tiny_corpus_both_drivers_leave_the_same_bytes(prefect_server, tmp_path):
+    from flows.train import train as flow
+
+    root = make_project(tmp_path / "project")
+    assert flow(str(root), return_state=True).is_completed()
+    by_flow = {
+        path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file() and is_result(path.relative_to(root))
+    }
+    for folder in ("data", ".dvc/cache"):
+        shutil.rmtree(root / folder)
+    (root / "dvc.lock").unlink()
+    run(root, "dvc", "repro", "-q")
+    dvc.order_lock(root)
+    by_dvc = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file() and is_result(path.relative_to(root))}
+    assert len(by_dvc) > 30
+    assert by_flow.keys() == by_dvc.keys()
+    assert [path for path in by_dvc if by_dvc[path] != by_flow[path]] == []
+
+
+def is_result(path) -> bool:
+    return path.parts[0] == "data" or path.name == "dvc.lock"
