@@ -71,7 +71,7 @@ def prepare(root: Path, name: str, source: Path) -> Path:
     )
     if written.returncode:
         lines = [line.removeprefix("fault: ") for line in written.stderr.strip().splitlines()]
-        raise Fault([f"{source}: {line}" for line in lines if written.returncode == 2] or lines[-1:])
+        raise Fault(f"{source}: {line}" for line in lines[-20:] or [f"python -m pipelines dag ended with {written.returncode}"])
     return tree
 
 
@@ -109,10 +109,13 @@ def _share(root: Path, tree: Path) -> None:
 def run(tree: Path, options: list[str], prefect: bool) -> int:
     """Runs a prepared worktree by DVC, or by the flow; gives the driver's exit status."""
     command = [sys.executable, "-m", "flows", "run", *options] if prefect else dvc.command("repro", *options)
+    env = dvc.environment()
+    if data := env.get("WORDLOOM_DATA"):
+        env["WORDLOOM_DATA"] = str(Path(data).resolve())  # it may be relative to here
     if prefect:  # it takes the worktree's lock itself, and writes dvc.lock in order
-        return subprocess.run(children.guarded(command), cwd=tree, env=dvc.environment()).returncode
+        return subprocess.run(children.guarded(command), cwd=tree, env=env).returncode
     with workspace.alone(tree):
-        status = subprocess.run(children.guarded(command), cwd=tree, env=dvc.environment()).returncode
+        status = subprocess.run(children.guarded(command), cwd=tree, env=env).returncode
         dvc.order_lock(tree)
     return status
 

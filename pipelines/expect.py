@@ -18,6 +18,7 @@ from pipelines.artifacts.parquet import Artifact
 from pipelines.errors import Fault
 from pipelines.registry import NOUNS
 
+READABLE = "is a readable artifact"  # asked before all others, by us
 N_EXAMPLES = 10  # failed rows shown per expectation
 
 
@@ -38,7 +39,7 @@ def check(root: Path, noun: str, row: str) -> None:
     layout.write_aside(root / layout.gate_report(noun, row), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     if not passed:
         raise Fault([
-            *(f"{artifact.name}: {sentence(result)}" for result in results if not result["success"]),
+            *(f"{artifact.name}: {line}" for result in results if not result["success"] for line in sentences(result)),
             f"The gate after {artifact.name} is closed. Full report: {layout.gate_report(noun, row, 'html')}",
         ])  # fmt: skip
     checked = [{key: result[key] for key in ("expectation", "column", "observed")} for result in results]
@@ -53,7 +54,7 @@ def validate(artifact: Artifact) -> tuple[list[dict[str, Any]], str]:
         artifact.verify()
         profile = artifact.profile()
     except Fault as fault:  # not even readable: nothing to ask
-        seen = [_result("is a readable artifact", None, False, examples=[{"fault": line} for line in fault.faults])]
+        seen = [_result(READABLE, None, False, examples=[{"fault": line} for line in fault.faults])]
         return seen, f"<pre>{html.escape(str(fault))}</pre>"
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -109,13 +110,15 @@ def _number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def sentence(result: dict[str, Any]) -> str:
-    """A failed result in one line: what was expected, how many rows fail, the first of them."""
+def sentences(result: dict[str, Any]) -> list[str]:
+    """A failed result in a line: what was expected, how many rows fail, the first of them; or a line per fault."""
+    if result["expectation"] == READABLE:
+        return [example["fault"] for example in result["examples"]]
     where = f"{result['column']}: " if result["column"] else ""
     if result["observed"] is not None:
-        return f"{where}{result['expectation']}; it was {result['observed']}"
+        return [f"{where}{result['expectation']}; it was {result['observed']}"]
     rows = ", ".join(json.dumps(example, ensure_ascii=False, default=str) for example in result["examples"][:3])
-    return f"{where}{result['expectation']}; {result['n_failed']} rows fail ({result['share_failed']:.2%}), first {rows}"
+    return [f"{where}{result['expectation']}; {result['n_failed']} rows fail ({result['share_failed']:.2%}), first {rows}"]
 
 
 def _page(name: str, results: list[dict[str, Any]], found: Any) -> str:
@@ -130,7 +133,9 @@ def _page(name: str, results: list[dict[str, Any]], found: Any) -> str:
     page = re.sub(r"<(script|footer|nav)\b[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
     page = re.sub(r"<(?:link|img)\b[^>]*>", "", page)
     page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
-    failed = "".join(f"<li>{html.escape(sentence(result))}{_rows(result['examples'])}</li>" for result in results if not result["success"])
+    failed = "".join(
+        f"<li>{html.escape(chr(10).join(sentences(result)))}{_rows(result['examples'])}</li>" for result in results if not result["success"]
+    )
     verdict = f"<h2>Closed</h2><ul>{failed}</ul>" if failed else f"<h2>Open</h2><p>All {len(results)} expectations hold.</p>"
     return re.sub(r"(<body\b[^>]*>)", lambda body: f"{body[1]}<h1>The gate after {html.escape(name)}</h1>{verdict}", page, count=1)
 

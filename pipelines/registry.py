@@ -86,10 +86,9 @@ def load(verb: str, name: str) -> Method:
         for argument, parameter in inspect.signature(call).parameters.items()
         if argument not in ("params", "run")
     }
-    sources = getattr(module, "sources", lambda params: [])
-    return Method(
-        verb, name, call, module.Params, inputs, Placement(**getattr(module, "PLACEMENT", {})), sources, getattr(module, "PLOTS", {})
-    )
+    placement = Placement(**getattr(module, "PLACEMENT", {}))
+    sources: Callable[[Any], list[str]] = getattr(module, "sources", _no_sources)
+    return Method(verb, name, call, module.Params, inputs, placement, sources, getattr(module, "PLOTS", {}))
 
 
 def _no_sources(params: Any) -> list[str]:

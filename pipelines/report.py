@@ -29,7 +29,7 @@ from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.charts import figure
 from pipelines.errors import Fault
-from pipelines.expect import sentence
+from pipelines.expect import sentences
 from pipelines.params import World, load_yaml
 from pipelines.registry import MAKER, NOUNS, VERBS
 from pipelines.report_text import markdown, seconds, size, splits_of, terminal
@@ -179,7 +179,8 @@ def _gate(root: Path, stage: Stage, token: dict[str, Any]) -> Gate:
         gate.state, gate.n_expectations = "passed", len(token.get("checked", []))
     elif full:
         failed = [result for result in full.get("results", []) if not result["success"]]
-        gate.state, gate.n_expectations, gate.failures = "failed", len(full["results"]), [sentence(result) for result in failed]
+        gate.state, gate.n_expectations = "failed", len(full["results"])
+        gate.failures = [line for result in failed for line in sentences(result)]
     return gate
 
 

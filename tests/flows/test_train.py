@@ -6,7 +6,6 @@ import time
 import pytest
 
 from tasks import dvc
-from tests.support import make_project, run
 
 pytestmark = pytest.mark.slow
 
@@ -133,26 +132,3 @@ def test_a_run_that_somebody_cancels_in_the_ui_stops_its_stage(train, project, m
     assert state.is_cancelled()
     assert "ingest/a failed: the run was stopped" in state.message
     assert project.ran() == []
-
-
-def test_on_the_tiny_corpus_both_drivers_leave_the_same_bytes(prefect_server, tmp_path):
-    from flows.train import train as flow
-
-    root = make_project(tmp_path / "project")
-    assert flow(str(root), return_state=True).is_completed()
-    by_flow = {
-        path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file() and is_result(path.relative_to(root))
-    }
-    for folder in ("data", ".dvc/cache"):
-        shutil.rmtree(root / folder)
-    (root / "dvc.lock").unlink()
-    run(root, "dvc", "repro", "-q")
-    dvc.order_lock(root)
-    by_dvc = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file() and is_result(path.relative_to(root))}
-    assert len(by_dvc) > 30
-    assert by_flow.keys() == by_dvc.keys()
-    assert [path for path in by_dvc if by_dvc[path] != by_flow[path]] == []
-
-
-def is_result(path) -> bool:
-    return path.parts[0] == "data" or path.name == "dvc.lock"
