@@ -237,11 +237,13 @@ def test_a_new_import_in_a_method_is_not_run_before_dvc_yaml_knows_of_it(project
     assert "stage ingest-slow is not what params.yaml and the code imply. Run: wordloom dag" in done.stderr
 
 
-def test_bad_parameters_stop_a_bare_dvc_repro_before_anything_runs(project):
-    (project / "params.yaml").write_text(RUN + "ingest:\n  slow: {method: slow, secnds: 0}\n")
-    done = run(project, "dvc", "repro", ok=False)
+@pytest.mark.parametrize("target", [[], ["ingest-slow"]])
+def test_bad_parameters_of_any_row_stop_a_bare_dvc_repro_before_anything_runs(project, target):
+    """Also when DVC is asked for a row that is well."""
+    (project / "params.yaml").write_text(RUN + "ingest:\n  slow: {method: slow, seconds: 0}\n  other: {method: slow, secnds: 0}\n")
+    done = run(project, "dvc", "repro", *target, ok=False)
     assert done.returncode != 0
-    assert "ingest.slow has no knob 'secnds'" in done.stderr
+    assert "ingest.other has no knob 'secnds'" in done.stderr
     assert "Did you mean 'seconds'?" in done.stderr
     assert not (project / "data/1_corpus").exists()
 
