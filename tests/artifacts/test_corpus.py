@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.artifacts.corpus import PROFILE, SPLITS, Corpus
-from pipelines.expect import sentence, validate
+from pipelines.expect import sentences, validate
 from pipelines.method import Run
 
 GOOD = {"doc_id": "a", "text": "Some text.", "label": "x", "split": "train", "group": None}
@@ -65,7 +65,7 @@ def test_the_gate_names_each_document_that_is_not_as_it_must_be(tmp_path):
         "n_replaced": ["garbled"],
         "label_missing": ["bare"],
     }
-    assert '"doc_id": "empty"' in sentence(failed["n_characters"])
+    assert '"doc_id": "empty"' in sentences(failed["n_characters"])[0]
 
 
 def test_a_good_corpus_passes(tmp_path):
