@@ -1,6 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 IN = . .venv/bin/activate &&
-export OMP_WAIT_POLICY = passive  # as the stages: threads that wait leave the core to others
+# as the stages do: threads that wait leave the core to others
+export OMP_WAIT_POLICY = passive
 
 .PHONY: run test check slow quick-slow lock clean
 .DELETE_ON_ERROR:
