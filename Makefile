@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY = passive
 .DELETE_ON_ERROR:
 
 run: .venv/ready  ## the whole pipeline on the embedded sample
-	$(IN) dvc repro && wordloom lock
+	$(IN) dvc repro && wordloom lock && { test -f report.html || wordloom report; }
 
 test: .venv/ready  ## the fast tests
 	$(IN) pytest -m "not slow" -n 2 --dist loadfile
@@ -35,5 +35,5 @@ lock:  ## resolves pyproject.toml into requirements.lock, from the index' metada
 	.venv/bin/python -m pipelines warm
 	touch .venv/ready
 
-clean:  ## everything that can be made again, but not the environment
-	rm -rf data runs report.html
+clean:  ## what a run made, but not the environment, DVC's cache, or the records of what runs took
+	rm -rf data runs/checks report.html

@@ -8,12 +8,20 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import Fault
+from pipelines.layout import DAG, PARAMS, REPORT, SUMMARY
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Text, or anything in sequences, to word vectors, codings, a trained classifier and an honest report.",
 )  # fmt: skip
 ROOT = Path(".")  # the project is where the command is given
+
+
+def _in_project() -> None:
+    """Raises Fault where there is no project, before anything is written there."""
+    if not (ROOT / PARAMS).exists() and not (ROOT / DAG).exists():
+        raise Fault(f"no project here, in {ROOT.resolve()}: go to the folder that holds {PARAMS}")
+
 
 Targets = Annotated[
     list[str] | None, typer.Argument(help="Stage names or verb/row, with what they need; all when none is given.", metavar="ROW...")
@@ -28,16 +36,25 @@ def run(
 ) -> None:
     """Bring the DAG of dvc.yaml up to date, by a Prefect flow."""
     from flows import graph
-    from tasks import dvc, workspace
+    from tasks import dvc, report, workspace
 
+    _in_project()
     with workspace.alone(ROOT, wait):
         part = graph.read(ROOT).of(rows or [])
         found, locked = dvc.status(ROOT), dvc.read_lock(ROOT)
         if not any(graph.due(ROOT, part, name, found, (), locked) for name in part.stages):
             dvc.order_lock(ROOT)
-            print(f"all {len(part.stages)} stages are up to date")
-            return
-        sys.exit(_train(rows or [], jobs))
+            print(f"all {len(part.stages)} stages are up to date", flush=True)
+            status = 0
+        else:
+            try:
+                status = _train(rows or [], jobs)
+            except KeyboardInterrupt:
+                print("stopped; nothing half-written is left. To go on: wordloom run", file=sys.stderr, flush=True)
+                status = 130
+        if status == 0 and any(SUMMARY in stage.outs for stage in part.stages.values()):
+            report.complete(ROOT)
+    sys.exit(status)
 
 
 def _train(rows: list[str], jobs: int) -> int:
@@ -76,6 +93,7 @@ def plan(rows: Targets = None, everything: Annotated[bool, typer.Option("--all",
     from flows import graph
     from flows import plan as planning
 
+    _in_project()
     print(planning.text(ROOT, graph.read(ROOT).of(rows or []), everything))
 
 
@@ -84,6 +102,7 @@ def dag(check: Annotated[bool, typer.Option("--check", help="Write nothing; exit
     """Write dvc.yaml from params.yaml."""
     from pipelines import dag as writer
 
+    _in_project()
     if not check:
         print("dvc.yaml written" if writer.write(ROOT) else "dvc.yaml is up to date")
         return
@@ -99,6 +118,7 @@ def lock() -> None:
     """Write dvc.lock in dvc.yaml's order, without stages that are gone."""
     from tasks import dvc
 
+    _in_project()
     print("dvc.lock written in order" if dvc.order_lock(ROOT) else "dvc.lock is in order")
 
 
@@ -113,7 +133,9 @@ def experiment(
     """Run a parameter file in a git worktree of its own, .wordloom/NAME."""
     from flows import experiments
     from flows.git import changed, git, main_checkout
+    from tasks import dvc, report
 
+    _in_project()
     main = main_checkout(ROOT)
     if show:
         for name in experiments.names(main):
@@ -129,13 +151,16 @@ def experiment(
         )
     name, source = experiments.resolve(main, which)
     commit = git(main, "rev-parse", "--short", "HEAD")
-    if edited := changed(main):
-        print(f"the experiment runs commit {commit}; {len(edited)} changed files are not in it: {', '.join(edited[:5])}", file=sys.stderr)
+    # it has a dvc.lock of its own, and the parameters are those of the file, committed or not
+    edited = [path for path in changed(main, untracked=True) if path != dvc.LOCK and (main / path).resolve() != source.resolve()]
+    if edited:
+        first = f"{', '.join(edited[:5])}{' ...' if len(edited) > 5 else ''}"
+        print(f"the experiment runs commit {commit}; files not committed and so not in it, {len(edited)}: {first}", file=sys.stderr)
     tree = experiments.prepare(main, name, source)
     print(f"{name}: commit {commit} in {tree}", flush=True)
     status = experiments.run(tree, options or [], prefect)
-    from pipelines.layout import REPORT
-
+    if status == 0:
+        report.complete(tree)
     if (tree / REPORT).exists():
         print(f"{name}: report at {tree / REPORT}")
     sys.exit(status)
@@ -147,6 +172,7 @@ def _workspaces(names: list[str]) -> dict[str, Path]:
     from flows.git import main_checkout
     from pipelines.errors import nearest
 
+    _in_project()
     main = main_checkout(ROOT)
     there = {"main": main, **{name: experiments.place(main, name) for name in experiments.names(main)}}
     faults = [
@@ -180,6 +206,7 @@ def compare(
 def final(
     row: Annotated[str, typer.Argument(help="A row of classify, as ROW or classify/ROW.")],
     experiment: Annotated[str, typer.Option(help="Where the row is: main, or an experiment.")] = "main",
+    again: Annotated[bool, typer.Option("--again", help="Read it again at the same commit; that is written down too.")] = False,
 ) -> None:
     """Score the test set of a classifier, once, and write that down in docs/test_readings.tsv."""
     from flows import final as reading
@@ -187,7 +214,7 @@ def final(
 
     main, root = _workspaces(["main"])["main"], _workspaces([experiment])[experiment]
     row = row.removeprefix("classify/")
-    for score in reading.final(main, root, experiment, row):
+    for score in reading.final(main, root, experiment, row, again):
         interval = "" if score.get("low") is None else f" [{score['low']:.4f}, {score['high']:.4f}]"
         print(f"{score['metric']} {score['value']:.4f}{interval}, n {score['n']}")
     n = tables.readings(main)[experiment, f"classify/{row}"]
@@ -197,6 +224,7 @@ def final(
 @app.command()
 def report() -> None:
     """Write report.html and data/report.md."""
+    _in_project()
     from pipelines.report import report as write
 
     write(ROOT)
@@ -207,9 +235,12 @@ def runs(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show what each run of a stage took."""
     from flows import tables
 
+    _in_project()
     found = tables.records(ROOT)
     if as_json:
         print(json.dumps(found, indent=1))
+    elif not found:
+        print("no stage has run here yet. Run: wordloom run")
     else:
         _show(tables.runs(found))
 

@@ -19,6 +19,7 @@ FOLDER = ".wordloom"
 FILES = "experiments"
 TAKEN = {"locks", "checkpoints", "main"}  # other things that lie in .wordloom, and the name of the main checkout
 OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
+SHARED = (layout.RAW, layout.RECORDS)
 COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
 
 
@@ -51,17 +52,36 @@ def check_name(name: str) -> None:
 
 
 def prepare(root: Path, name: str, source: Path) -> Path:
-    """Makes or moves the worktree to the current commit, with the experiment's parameters. Raises Fault."""
+    """Makes or moves the worktree to the current commit, with the experiment's parameters.
+
+    Raises:
+        Fault: the parameters are not right, or somebody's files are in the way; a worktree made for it is gone again.
+    """
+    try:
+        text = source.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        raise Fault(f"{source} is not UTF-8: {err}. Save it as UTF-8") from err
     commit = git(root, "rev-parse", "HEAD")
     tree = place(root, name)
-    if not (tree / ".git").is_file():
+    is_new = not (tree / ".git").is_file()
+    if is_new:
         if tree.exists() and any(tree.iterdir()):
             raise Fault(f"{tree} is there and is no worktree. Move it away, or give the experiment another name")
         git(root, "worktree", "prune")
         git(root, "worktree", "add", "--detach", str(tree), commit)
     else:
         _move(tree, source, commit)
-    text = source.read_text(encoding="utf-8")
+    try:
+        _fill(root, tree, source, text)
+    except BaseException:
+        if is_new:
+            _drop(root, tree)
+        raise
+    return tree
+
+
+def _fill(root: Path, tree: Path, source: Path, text: str) -> None:
+    """Puts the parameters, what they imply and the shared folders into a worktree."""
     layout.write_aside(tree / layout.PARAMS, text)
     layout.write_aside(tree / COPIED, text)
     _share(root, tree)
@@ -72,7 +92,6 @@ def prepare(root: Path, name: str, source: Path) -> Path:
     if written.returncode:
         lines = [line.removeprefix("fault: ") for line in written.stderr.strip().splitlines()]
         raise Fault(f"{source}: {line}" for line in lines[-20:] or [f"python -m pipelines dag ended with {written.returncode}"])
-    return tree
 
 
 def _move(tree: Path, source: Path, commit: str) -> None:
@@ -97,13 +116,14 @@ def _move(tree: Path, source: Path, commit: str) -> None:
 
 
 def _share(root: Path, tree: Path) -> None:
-    """The main checkout's cache and downloads serve the worktree too."""
+    """The main checkout's cache, downloads, and records of what runs took serve the worktree too."""
     dvc.ask(tree, "config", "--local", "cache.dir", dvc.ask(root, "cache", "dir").strip())
-    raw, there = root / layout.RAW, tree / layout.RAW
-    if not there.exists() and not there.is_symlink():
-        raw.mkdir(parents=True, exist_ok=True)
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.symlink_to(raw.resolve(), target_is_directory=True)
+    for folder in SHARED:
+        there = tree / folder
+        if not there.exists() and not there.is_symlink():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.symlink_to((root / folder).resolve(), target_is_directory=True)
 
 
 def run(tree: Path, options: list[str], prefect: bool) -> int:
@@ -130,8 +150,13 @@ def remove(root: Path, name: str) -> None:
     if edited:
         raise Fault(f"{tree} has edits of yours in {', '.join(edited[:5])}. Commit them on a branch there, or take them back")
     with workspace.alone(tree, wait=False):
-        raw = tree / layout.RAW
-        if raw.is_symlink():  # the downloads are the main checkout's
-            raw.unlink()
+        pass  # nobody runs there
+    _drop(root, tree)
+
+
+def _drop(root: Path, tree: Path) -> None:
+    for folder in SHARED:  # they are the main checkout's
+        if (tree / folder).is_symlink():
+            (tree / folder).unlink()
     git(root, "worktree", "remove", "--force", str(tree))
     shutil.rmtree(tree, ignore_errors=True)

@@ -6,13 +6,14 @@ from typing import Any
 
 from flows import experiments
 from flows.git import changed, git
-from flows.tables import READINGS, READINGS_HEADER
+from flows.tables import READINGS_HEADER, readings
 from pipelines import layout
 from pipelines.errors import Fault
+from pipelines.layout import READINGS
 from tasks import dvc
 
 
-def final(main: Path, root: Path, experiment: str, row: str) -> list[dict[str, Any]]:
+def final(main: Path, root: Path, experiment: str, row: str, again: bool = False) -> list[dict[str, Any]]:
     """Scores the test split of a row of classify, and writes it down before anybody sees it.
 
     Args:
@@ -20,9 +21,10 @@ def final(main: Path, root: Path, experiment: str, row: str) -> list[dict[str, A
         root: the workspace that has the row: the main checkout, or an experiment's worktree.
         experiment: its name.
         row: a row of classify.
+        again: also where its test set has been read at this commit.
 
     Raises:
-        Fault: the row, its gate or anything before them is not up to date.
+        Fault: the row, its gate or anything before them is not up to date, or its test set has been read.
     """
     from pipelines.artifacts.corpus import Corpus
     from pipelines.artifacts.predictions import Predictions
@@ -36,10 +38,13 @@ def final(main: Path, root: Path, experiment: str, row: str) -> list[dict[str, A
     _up_to_date(root, row)
     check_token(root, "predictions", row)
     check_token(root, "corpus", corpus)
+    commit = _commit(main, root, experiment)
+    if not again:
+        refuse_again(main, commit, experiment, f"classify/{row}")
     scores = score_test(
         Predictions(root / layout.artifact("predictions", row)), Corpus(root / layout.artifact("corpus", corpus)), it.world.seed
     )
-    write_down(main, _commit(main, root, experiment), experiment, f"classify/{row}", it.world.seed, scores)
+    write_down(main, commit, experiment, f"classify/{row}", it.world.seed, scores)
     return scores
 
 
@@ -72,6 +77,16 @@ def _commit(main: Path, root: Path, experiment: str) -> str:
         if committed.strip() != (root / layout.PARAMS).read_text(encoding="utf-8").strip():
             edited.append(layout.PARAMS)
     return commit + ("+" if edited else "")
+
+
+def refuse_again(main: Path, commit: str, experiment: str, row: str) -> None:
+    """Raises Fault when the list has a reading of this very model."""
+    n = readings(main, commit).get((experiment, row), 0)
+    if n:
+        raise Fault(
+            f"the test set of {experiment} {row} was read {n} x at commit {commit}, with these figures in {READINGS}. "
+            "Reading it again makes it part of the training; if it has to be, add --again, and that is written down too"
+        )
 
 
 def write_down(main: Path, commit: str, experiment: str, row: str, seed: int, scores: list[dict[str, Any]]) -> None:

@@ -15,10 +15,10 @@ def git(root: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
-def changed(root: Path) -> list[str]:
-    """Tracked files that differ from the commit, relative to the repository's folder."""
+def changed(root: Path, untracked: bool = False) -> list[str]:
+    """Tracked files that differ from the commit, relative to the repository's folder; with those that git neither tracks nor ignores."""
     out = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no"],
+        ["git", "status", "--porcelain", "-z", "--no-renames", f"--untracked-files={'all' if untracked else 'no'}"],
         cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     ).stdout  # fmt: skip
     return [entry[3:] for entry in out.split("\0") if entry]

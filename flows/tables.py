@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import layout
+from pipelines.layout import READINGS
 
-READINGS = "docs/test_readings.tsv"
 READINGS_HEADER = ("commit", "experiment", "row", "seed", "metric", "value", "low", "high", "n")
 
 
@@ -65,14 +65,16 @@ def runs(found: list[dict[str, Any]]) -> Any:
     return table
 
 
-def readings(main: Path) -> dict[tuple[str, str], int]:
-    """(experiment, row) -> how many times its test set was read."""
+def readings(main: Path, at: str | None = None) -> dict[tuple[str, str], int]:
+    """(experiment, row) -> how many times its test set was read; at one commit, when it is given."""
     path = main / READINGS
     if not path.exists():
         return {}
     seen: dict[tuple[str, str], dict[str, int]] = {}
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-        _, experiment, row, _, metric, *_ = line.split("\t")
+        commit, experiment, row, _, metric, *_ = line.split("\t")
+        if at not in (None, commit):
+            continue
         # one reading writes a line per metric
         counts = seen.setdefault((experiment, row), {})
         counts[metric] = counts.get(metric, 0) + 1

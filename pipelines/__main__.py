@@ -22,6 +22,7 @@ from pipelines.deathsig import die_with_parent
 
 def main(args: list[str]) -> int:
     try:
+        from pipelines import records  # noqa: F401  its clock starts here
         from pipelines.errors import Fault
         from pipelines.registry import VERBS
     except ModuleNotFoundError as err:
@@ -35,22 +36,30 @@ def main(args: list[str]) -> int:
 
                 run_stage(root, verb, row)
             case ["check", noun, row]:
+                from pipelines import dag, layout
                 from pipelines.expect import check
+                from pipelines.run import guarded
 
-                check(root, noun, row)
+                with guarded(root, dag.gate_name(noun, row), layout.pass_token(noun, row)):
+                    check(root, noun, row)
             case ["params"]:
                 from pipelines import dag, layout
+                from pipelines.run import guarded
 
-                dag.check(root)
-                layout.write_aside(root / layout.PARAMS_TOKEN, '{"valid": true}\n')
+                with guarded(root, "params", layout.PARAMS_TOKEN):
+                    dag.check(root)
+                    layout.write_aside(root / layout.PARAMS_TOKEN, '{"valid": true}\n')
             case ["dag"]:
                 from pipelines import dag
 
                 print("dvc.yaml written" if dag.write(root) else "dvc.yaml is up to date")
             case ["report"]:
+                from pipelines import layout
                 from pipelines.report import report
+                from pipelines.run import guarded
 
-                report(root)
+                with guarded(root, "report", layout.SUMMARY):
+                    report(root)
             case ["list"]:
                 from pipelines.registry import methods
 
@@ -67,6 +76,12 @@ def main(args: list[str]) -> int:
         for line in fault.faults:
             print(f"fault: {line}", file=sys.stderr)
         return 2
+    except OSError as err:
+        print(f"fault: {err.filename or 'a file'}: {err.strerror or err}. Look at what is there, and who may write it", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing half-made was left", file=sys.stderr)
+        return 130
     return 0
 
 

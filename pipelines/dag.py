@@ -117,11 +117,22 @@ def _row_stage(row: Row) -> dict[str, Any]:
         deps.append(layout.PARAMS_TOKEN)
     return {
         "cmd": f"exec python -m pipelines {row.verb} {row.name}",
-        "deps": [*deps, *row.method.sources(row.knobs), *closure(row.method.module)],
+        "deps": [*deps, *_sources(row), *closure(row.method.module)],
         "params": ["run", f"{row.verb}.{row.name}"],
         "outs": [layout.artifact(row.noun, row.name)],
         "meta": {"verb": row.verb, "row": row.name, **row.placement.model_dump()},
     }
+
+
+def _sources(row: Row) -> list[str]:
+    """The files that a row reads besides its inputs, which DVC must be able to name."""
+    found = row.method.sources(row.knobs)
+    wrong = [path for path in found if "${" in path or path.startswith("data/")]
+    if wrong:
+        raise Fault(
+            f"{PARAMS}: {row.verb}.{row.name} reads {path!r}; a source is outside data/, without '${{' in its name" for path in wrong
+        )
+    return found
 
 
 def _gate_stage(row: Row) -> dict[str, Any]:
@@ -141,7 +152,8 @@ def _report_stage(rows: list[Row]) -> dict[str, Any]:
     return {
         "cmd": "exec python -m pipelines report",
         "deps": [*tokens, *page, *closure("pipelines.report")],
-        "outs": [layout.SUMMARY],
+        # persist: not from the run-cache, which would bring the summary back without report.html beside it
+        "outs": [{layout.SUMMARY: {"persist": True}}],
         "meta": {"verb": "report", "row": "all", **registry.Placement().model_dump()},
     }
 

@@ -13,9 +13,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipelines import layout
+from pipelines import layout, records
 from pipelines.artifacts.parquet import Artifact
-from pipelines.errors import Fault
+from pipelines.errors import Fault, nearest
+from pipelines.params import ROW_NAME
 from pipelines.registry import NOUNS
 
 READABLE = "is a readable artifact"  # asked before all others, by us
@@ -23,28 +24,33 @@ N_EXAMPLES = 10  # failed rows shown per expectation
 
 
 def suite_hash(noun: type[Artifact]) -> str:
-    return layout.hash_json(noun.expectations)
+    return layout.hash_json([[wanted["type"], wanted["kwargs"]] for wanted in noun.expectations])
 
 
 def check(root: Path, noun: str, row: str) -> None:
     """Opens or closes the gate. Raises Fault naming the failed rows; then there is no pass token."""
+    if noun not in NOUNS:
+        raise Fault(f"{noun!r} is not a noun; the nouns are {', '.join(NOUNS)}.{nearest(noun, NOUNS)}")
+    if not ROW_NAME.fullmatch(row):
+        raise Fault(f"{row!r} is not the name of a row: letters, digits and hyphens")
     artifact = NOUNS[noun](root / layout.artifact(noun, row))
     token = root / layout.pass_token(noun, row)
     token.unlink(missing_ok=True)
     digest = layout.hash_path(artifact.folder)
     results, page = validate(artifact)
-    passed = all(result["success"] for result in results)
-    report = {"artifact": digest, "suite": suite_hash(type(artifact)), "success": passed, "results": results}
+    failed = [result for result in results if not result["success"]]
+    report = {"artifact": digest, "suite": suite_hash(type(artifact)), "success": not failed, "results": results}
     layout.write_aside(root / layout.gate_report(noun, row, "html"), page)
     layout.write_aside(root / layout.gate_report(noun, row), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    if not passed:
+    if failed:
         raise Fault([
-            *(f"{artifact.name}: {line}" for result in results if not result["success"] for line in sentences(result)),
+            *(f"{artifact.name}: {line.removeprefix(artifact.name + ': ')}" for result in failed for line in sentences(result)),
             f"The gate after {artifact.name} is closed. Full report: {layout.gate_report(noun, row, 'html')}",
         ])  # fmt: skip
     checked = [{key: result[key] for key in ("expectation", "column", "observed")} for result in results]
     token_text = json.dumps({"artifact": digest, "suite": report["suite"], "checked": checked}, indent=1, ensure_ascii=False)
     layout.write_aside(token, token_text + "\n")
+    records.write(root, f"check/{noun}", row, digest)
     print(f"check {artifact.name}: all {len(results)} expectations hold", flush=True)
 
 
@@ -65,7 +71,9 @@ def validate(artifact: Artifact) -> tuple[list[dict[str, Any]], str]:
     context.variables.progress_bars = {"globally": False}
     suite = gx.ExpectationSuite(name=artifact.noun)
     for wanted in artifact.expectations:
-        suite.add_expectation_configuration(ExpectationConfiguration(type=wanted["type"], kwargs=wanted["kwargs"]))
+        suite.add_expectation_configuration(
+            ExpectationConfiguration(type=wanted["type"], kwargs=wanted["kwargs"], meta={"why": wanted["why"]})
+        )
     batch = (
         context.data_sources.add_pandas("profile")
         .add_dataframe_asset(artifact.name)
@@ -94,6 +102,7 @@ def _plain(result: dict[str, Any]) -> dict[str, Any]:
         f"{config['type']} {json.dumps(kwargs, sort_keys=True)}" if kwargs else config["type"],
         config["kwargs"].get("column"),
         bool(result["success"]),
+        why=config["meta"]["why"],
         observed=_number(seen.get("observed_value")),
         n_failed=seen.get("unexpected_count", 0 if result["success"] else 1),
         share_failed=(seen.get("unexpected_percent") or 0.0) / 100,
@@ -102,7 +111,7 @@ def _plain(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result(expectation: str, column: str | None, success: bool, **seen: Any) -> dict[str, Any]:
-    base = {"expectation": expectation, "column": column, "success": success}
+    base = {"expectation": expectation, "why": "", "column": column, "success": success}
     return {**base, "observed": None, "n_failed": int(not success), "share_failed": 0.0, "examples": [], **seen}
 
 
@@ -114,11 +123,15 @@ def sentences(result: dict[str, Any]) -> list[str]:
     """A failed result in a line: what was expected, how many rows fail, the first of them; or a line per fault."""
     if result["expectation"] == READABLE:
         return [example["fault"] for example in result["examples"]]
-    where = f"{result['column']}: " if result["column"] else ""
+    where = (
+        f"{result['column']}: {result['why']} ({result['expectation']})"
+        if result["column"]
+        else f"{result['why']} ({result['expectation']})"
+    )
     if result["observed"] is not None:
-        return [f"{where}{result['expectation']}; it was {result['observed']}"]
+        return [f"{where}; it was {result['observed']}"]
     rows = ", ".join(json.dumps(example, ensure_ascii=False, default=str) for example in result["examples"][:3])
-    return [f"{where}{result['expectation']}; {result['n_failed']} rows fail ({result['share_failed']:.2%}), first {rows}"]
+    return [f"{where}; {result['n_failed']} rows fail ({result['share_failed']:.2%}), first {rows}"]
 
 
 def _page(name: str, results: list[dict[str, Any]], found: Any) -> str:
@@ -132,6 +145,7 @@ def _page(name: str, results: list[dict[str, Any]], found: Any) -> str:
     page = DefaultJinjaPageView().render(ValidationResultsPageRenderer(run_info_at_end=True).render(found))
     page = re.sub(r"<(script|footer|nav)\b[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
     page = re.sub(r"<(?:link|img)\b[^>]*>", "", page)
+    page = re.sub(r"url\([^)]*//[^)]*\)", "none", page)
     page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
     failed = "".join(
         f"<li>{html.escape(chr(10).join(sentences(result)))}{_rows(result['examples'])}</li>" for result in results if not result["success"]

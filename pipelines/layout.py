@@ -19,6 +19,8 @@ PARAMS = "params.yaml"
 DAG = "dvc.yaml"
 PARAMS_TOKEN = "data/checks/params.json"
 REPORT = "report.html"
+RECORDS = "runs/records"
+READINGS = "docs/test_readings.tsv"  # how often the test set was read, and by whom
 SUMMARY = "data/report.md"  # the report's deterministic part
 
 
@@ -38,7 +40,7 @@ def gate_report(noun: str, row: str, kind: str = "json") -> str:
 
 def record(noun: str, row: str, digest: str) -> str:
     """What the run of a stage took; keyed by what it made, since artifacts carry no clock."""
-    return f"runs/records/{noun}/{row}-{digest[:12]}.json"
+    return f"{RECORDS}/{noun}/{row}-{digest[:12]}.json"
 
 
 def hash_json(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipelines import registry
 from pipelines.errors import Fault, nearest
@@ -50,8 +50,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
         value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise Fault(f"{path.name} is missing in {path.parent.resolve()}. Go to the project's folder, or write one") from None
-    except (YAMLError, UnicodeDecodeError) as err:
-        raise Fault(f"{path.name} is not YAML: {err}") from err
+    except MarkedYAMLError as err:
+        where = f" in line {err.problem_mark.line + 1}" if err.problem_mark else ""
+        raise Fault(f"{path.name} is not YAML{where}: {err.problem}") from err
+    except (YAMLError, UnicodeDecodeError, OSError) as err:
+        raise Fault(f"{path.name} cannot be read as YAML: {err}") from err
     if not isinstance(value, dict):
         raise Fault(f"{path.name} holds {type(value).__name__}, not keys and values")
     return value
@@ -142,6 +145,8 @@ def _input_rows(
         faults.append(f"{PARAMS}: {where}.{argument} is a list; it must be one row of {maker}")
         return []
     named = value if isinstance(value, list) else [value]
+    if not named and not wanted.optional:
+        faults.append(f"{PARAMS}: {where}.{argument} is empty; it must name rows of {maker}, such as {there[0] if there else 'ROW'}")
     for row in named:
         if row not in there:
             faults.append(f"{PARAMS}: {where}.{argument} names {row!r}, which is not a row of {maker}.{nearest(str(row), map(str, there))}")
@@ -167,7 +172,7 @@ def _collect(
                 options = sorted([*fields, *(also or [])])
                 faults.append(f"{PARAMS}: {where} has no knob {key!r}; {takes} {', '.join(options)}.{nearest(key, options)}")
             else:
-                reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+                reason = re.sub(r"^(Value error, |Input |String |List )", "", error["msg"])
                 faults.append(f"{PARAMS}: {where}.{key} is {error['input']!r}; it {reason}" if key else f"{PARAMS}: {where}: {reason}")
     return None
 

@@ -36,7 +36,6 @@ from pipelines.report_text import markdown, seconds, size, splits_of, terminal
 
 T = TypeVar("T")
 
-READINGS = "docs/test_readings.tsv"
 MOST_CLASSES = 120  # of a confusion matrix that is drawn
 
 # 1: higher is better, -1: lower is better; a metric that is not here has no best
@@ -65,6 +64,7 @@ class Gate:
     n_expectations: int = 0
     failures: list[str] = field(default_factory=list)
     page: str = ""  # link to the full report
+    seconds: float | None = None
 
 
 @dataclass
@@ -120,7 +120,7 @@ def gather(root: Path) -> dict[str, Any]:
         "scores": tables,
         "best": [line for stage, frame in tables.values() for line in _best(stage.row, frame)],
         "curves": [(stage.key, stage.artifact.curve()) for stage in stages if stage.artifact and stage.artifact.curve()],
-        "readings": _read_csv(root / READINGS, "\t"),
+        "readings": _read_csv(root / layout.READINGS, "\t"),
     }
 
 
@@ -167,6 +167,7 @@ def _stage(root: Path, item: dict[str, Any], params: dict[str, Any]) -> Stage | 
     stage.gate = _gate(root, stage, token)
     if token.get("artifact"):
         stage.record = _read_json(root / layout.record(stage.noun, row, token["artifact"]))
+        stage.gate.seconds = _read_json(root / layout.record(f"check/{stage.noun}", row, token["artifact"])).get("seconds")
     return stage
 
 
@@ -277,6 +278,7 @@ def page(run: dict[str, Any]) -> str:
         evaluations=evaluations,
         charts=[chart for key, curve in run["curves"] for chart in _curve_charts(key, curve)],
         total_seconds=sum(times),
+        gate_seconds=sum(stage.gate.seconds or 0 for stage in stages),
         most_seconds=max(times, default=0) or 1,
         hosts=sorted({stage.record["host"] for stage in stages if stage.record.get("host")}),
         n_passed=sum(stage.gate.state == "passed" for stage in stages),

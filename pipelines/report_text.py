@@ -78,7 +78,8 @@ def terminal(run: dict[str, Any]) -> str:
     lines += _aligned([[*cells[:4], f"n = {cells[4]}"] if len(cells) > 1 else cells for cells in best])
     timed = sorted((stage for stage in run["stages"] if stage.seconds is not None), key=lambda stage: -stage.seconds)
     total = sum(stage.seconds for stage in timed)
-    lines += ["", f"time: {seconds(total)} in {len(timed)} stages" + (", the longest" if len(timed) > 8 else "")]
+    gates = [stage.gate.seconds for stage in run["stages"] if stage.gate.seconds is not None]
+    lines += ["", f"time: {seconds(total)} in {len(timed)} stages, {seconds(sum(gates))} in {len(gates)} gates; the longest stages"]
     lines += _aligned(
         [
             [f"{s.verb}/{s.row}", s.method, seconds(s.seconds), f"{s.seconds / max(total, 1e-9):.0%}", size(s.record.get("peak_bytes"))]

@@ -9,17 +9,14 @@ import errno
 import fcntl
 import json
 import os
-import platform
-import resource
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines import layout
+from pipelines import layout, records
 from pipelines.artifacts.parquet import Writer
 from pipelines.dag import check_stage, stage_name
 from pipelines.errors import Fault
@@ -30,7 +27,7 @@ from pipelines.registry import MAKER, NOUNS
 
 def run_stage(root: Path, verb: str, name: str) -> None:
     """Runs one row of params.yaml. Raises Fault; the output folder is then as it was."""
-    stamp = stamp_inputs(root, verb, name)
+    stamp = stamp_inputs(root, stage_name(verb, name))
     row = read_row(root, verb, name)
     check_stage(root, row)
     final = root / layout.artifact(row.noun, name)
@@ -38,8 +35,8 @@ def run_stage(root: Path, verb: str, name: str) -> None:
     with _alone(root, verb, name):
         _sweep(aside)
         try:
-            record = _call(root, row, aside, stamp)
-            _same_inputs(root, verb, name, stamp)
+            facts = _call(root, row, aside, stamp)
+            same_inputs(root, stage_name(verb, name), stamp)
             _rename(aside, final)
         except OSError as err:
             if err.errno == errno.ENOSPC or "No space left on device" in str(err):
@@ -47,8 +44,7 @@ def run_stage(root: Path, verb: str, name: str) -> None:
             raise
         finally:
             _sweep(aside)
-    digest = layout.hash_path(final)
-    layout.write_aside(root / layout.record(row.noun, name, digest), json.dumps({**record, "hash": digest}, indent=1) + "\n")
+    record = records.write(root, row.noun, name, layout.hash_path(final), verb=verb, **facts)
     print(
         f"{verb}/{name}: {NOUNS[row.noun](final).n_rows():,} rows of {row.noun} in {record['seconds']:.1f} s, "
         f"{record['peak_bytes'] / 2**20:,.0f} MB, {record['device']}, {record['threads']} threads",
@@ -57,7 +53,7 @@ def run_stage(root: Path, verb: str, name: str) -> None:
 
 
 def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str, Any]:
-    """The method's work, in the folder `aside`; gives the record of the run."""
+    """The method's work, in the folder `aside`; gives what the record says of it."""
     inputs = _read_inputs(root, row)
     device = _device(row)
     checkpoints = root / ".wordloom" / "checkpoints" / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
@@ -66,27 +62,13 @@ def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str,
         raw=root / layout.RAW, checkpoints=checkpoints, show=True,
     )  # fmt: skip
     run.folder.mkdir(parents=True)
-    start = time.monotonic()
     with _threads(row.world.threads):
         artifact = row.method.call(**inputs, params=row.knobs, run=run)
-    seconds = time.monotonic() - start
     if run.curve:
         Writer(type(artifact), run.folder).csv("curve", run.curve)
     artifact.verify()
     run.checkpoint.clear()
-    return {
-        "verb": row.verb,
-        "row": row.name,
-        "method": row.method.name,
-        "seconds": round(seconds, 3),
-        "peak_bytes": max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * 1024,
-        "artifact_bytes": artifact.n_bytes(),
-        "device": device,
-        "threads": row.world.threads,
-        "host": platform.node(),
-        "cpu": platform.machine(),
-        "python": platform.python_version(),
-    }
+    return {"method": row.method.name, "artifact_bytes": artifact.n_bytes(), "device": device, "threads": row.world.threads}
 
 
 def _read_inputs(root: Path, row: Row) -> dict[str, Any]:
@@ -125,10 +107,12 @@ def check_token(root: Path, noun: str, name: str) -> str:
     path = root / layout.pass_token(noun, name)
     try:
         token = json.loads(path.read_text())
+        if not isinstance(token, dict):
+            raise ValueError(f"it holds {token!r}")
     except FileNotFoundError:
         raise Fault(f"{noun}/{name} has not passed its gate: {layout.pass_token(noun, name)} is missing. {again}") from None
-    except json.JSONDecodeError as err:
-        raise Fault(f"{layout.pass_token(noun, name)} is not JSON ({err}). Delete it. {again}") from err
+    except ValueError as err:
+        raise Fault(f"{layout.pass_token(noun, name)} is no pass token ({err}). Delete it. {again}") from err
     digest = layout.hash_path(artifact)
     if token.get("artifact") != digest:
         raise Fault(
@@ -139,27 +123,41 @@ def check_token(root: Path, noun: str, name: str) -> str:
     return digest
 
 
-def stamp_inputs(root: Path, verb: str, name: str) -> dict[str, str]:
-    """What DVC will lock as having made the output: a hash for each dependency and parameter of the stage."""
-    stage = (load_yaml(root / layout.DAG).get("stages") or {}).get(stage_name(verb, name), {})
-    params = load_yaml(root / layout.PARAMS)
-    own = {"run": params.get("run"), f"{verb}.{name}": (params.get(verb) or {}).get(name)}
-    return {
-        **{str(path): layout.hash_path(root / path) for path in stage.get("deps", [])},
-        **{f"{layout.PARAMS}: {key}": layout.hash_json(value) for key, value in own.items()},
-    }
+def stamp_inputs(root: Path, stage: str) -> dict[str, str]:
+    """What DVC will lock as having made a stage's output: a hash for each of its dependencies and parameters."""
+    entry = (load_yaml(root / layout.DAG).get("stages") or {}).get(stage, {})
+    stamp = {str(path): layout.hash_path(root / path) for path in entry.get("deps", [])}
+    if entry.get("params"):
+        params = load_yaml(root / layout.PARAMS)
+        for key in entry["params"]:
+            verb, _, row = key.partition(".")
+            value = params.get(verb)
+            stamp[f"{layout.PARAMS}: {key}"] = layout.hash_json(value.get(row) if row and isinstance(value, dict) else value)
+    return stamp
 
 
-def _same_inputs(root: Path, verb: str, name: str, before: dict[str, str]) -> None:
-    """DVC records the inputs after the command; what was edited meanwhile would be locked as the cause."""
-    after = stamp_inputs(root, verb, name)
+def same_inputs(root: Path, stage: str, before: dict[str, str]) -> None:
+    """DVC records the inputs after the command; what was edited meanwhile would be locked as the cause. Raises Fault."""
+    after = stamp_inputs(root, stage)
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     if changed:
-        raise Fault([*(f"{verb}/{name}: {key} changed while the stage ran" for key in changed), "The output is thrown away. Run again"])
+        raise Fault([*(f"{stage}: {key} changed while the stage ran" for key in changed), "The output is thrown away. Run again"])
+
+
+@contextlib.contextmanager
+def guarded(root: Path, stage: str, output: str) -> Iterator[None]:
+    """For the stages that are no row: their output, one file, goes when their inputs changed meanwhile, or they fail."""
+    stamp = stamp_inputs(root, stage)
+    try:
+        yield
+        same_inputs(root, stage, stamp)
+    except BaseException:
+        (root / output).unlink(missing_ok=True)
+        raise
 
 
 def _device(row: Row) -> str:
-    if row.world.device == "cpu":
+    if row.world.device == "cpu" or "torch" not in sys.modules:  # a method without torch has no use for a GPU
         return "cpu"
     import torch
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from pipelines.errors import Fault
 from pipelines.layout import DAG, write_aside
 
 LOCK = "dvc.lock"
+BUSY = "is busy, it is being blocked by"  # another DVC works on the same file
+BUSY_RETRY_S = 2.0
+BUSY_LIMIT_S = 86_400.0  # as long as a stage may take
 CHATTER = (
     "To track the changes", "To enable auto staging", "\tgit add", "\tdvc config", "Use `dvc push`", "Updating lock file",
     "Generating lock file", "Running stage ", "> ",
@@ -40,13 +44,32 @@ def command(*args: str) -> list[str]:
 
 
 def ask(root: Path, *args: str) -> str:
-    """What a DVC command prints. Raises Fault with its errors when it fails."""
-    done = subprocess.run(command(*args), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        said = errors or done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise Fault(f"dvc {args[0]}: {line}" for line in said)
-    return done.stdout
+    """What a DVC command prints, once no other DVC holds what it needs. Raises Fault with its errors when it fails."""
+    end, told = time.monotonic() + BUSY_LIMIT_S, False
+    while True:
+        done = subprocess.run(command(*args), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if not done.returncode:
+            return done.stdout
+        said = errors(done.stderr) or done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        if BUSY not in done.stderr or time.monotonic() > end:
+            raise Fault(f"dvc {args[0]}: {line}" for line in said)
+        if not told:
+            print(f"dvc {args[0]} waits: {' '.join(said)}", flush=True)
+            told = True
+        time.sleep(BUSY_RETRY_S)
+
+
+def errors(text: str) -> list[str]:
+    """The errors in what DVC said, each on one line with the lines that continue it."""
+    found: list[list[str]] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("ERROR: "):
+            found.append([])
+        inside = bool(found) and (line.startswith("ERROR: ") or (inside and not line.startswith(("WARNING: ", "Having any troubles?"))))
+        if inside and line.strip():
+            found[-1].append(line.removeprefix("ERROR: ").strip())
+    return [" ".join(lines) for lines in found]
 
 
 def status(root: Path, *targets: str) -> dict[str, list[Any]]:

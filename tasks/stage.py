@@ -40,12 +40,15 @@ def stage(root: str, name: str, label: str, timeout_s: float) -> State:
     """
     log = get_run_logger()
     lines: list[str] = []
+    told: set[str] = set()  # of a wait for another DVC, once
 
     def say(line: str) -> None:
         if dvc.is_chatter(line):
             return
         line = line.removeprefix(f"{label}: ")
         lines.append(line)
+        if line in told:
+            return
         print(f"{label} | {line}", flush=True)
         log.info(line)
 
@@ -53,6 +56,11 @@ def stage(root: str, name: str, label: str, timeout_s: float) -> State:
     command = dvc.command("repro", "--single-item", name)
     try:
         status = children.ALL.run(command, Path(root), dvc.environment(), say, timeout_s)
+        while status and any(dvc.BUSY in line for line in lines) and time.time() < start + dvc.BUSY_LIMIT_S:
+            told.update(lines)
+            lines.clear()
+            time.sleep(dvc.BUSY_RETRY_S)
+            status = children.ALL.run(command, Path(root), dvc.environment(), say, timeout_s)
         failure = reason(lines, status) if status else None
     except (TimeoutError, InterruptedError) as err:
         failure = str(err)

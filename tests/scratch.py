@@ -45,6 +45,7 @@ elif "fail" in knobs:
 elif out.suffix:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("# Report " + digest)
+    Path("report.html").write_text(digest)
 else:
     out.mkdir(parents=True)
     (out / "made").write_text(digest)
@@ -150,7 +151,7 @@ def make(root: Path) -> Project:
     (made.root / ".dvc").mkdir()
     (made.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
     (made.root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    (made.root / ".gitignore").write_text("/data/\n/runs/\n/.wordloom/\n/ran.txt\n__pycache__/\n")
+    (made.root / ".gitignore").write_text("/data/\n/runs/\n/report.html\n/.wordloom/\n/ran.txt\n__pycache__/\n")
     made.git("add", "-A")
     made.git("commit", "-q", "-m", "start")
     return made

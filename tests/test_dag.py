@@ -40,7 +40,7 @@ def test_every_stage_comes_after_what_it_reads():
     for name, stage in stages_of(HOME).items():
         for dep in stage["deps"]:
             assert dep in made or ((HOME / dep).exists() and not dep.startswith("data/")), f"{name} reads {dep} before it is made"
-        made |= set(stage["outs"])
+        made |= {path for out in stage["outs"] for path in ([out] if isinstance(out, str) else out)}
 
 
 def test_a_closure_holds_what_the_method_really_imports():
@@ -95,3 +95,10 @@ def test_placement_is_in_meta_where_dvc_does_not_look_for_changes(tmp_path):
     stage = stages_of(tmp_path)["ingest-tiny"]
     assert stage["meta"]["queue"] == "gpu"
     assert stage["params"] == ["run", "ingest.tiny"]
+
+
+@pytest.mark.parametrize("source", ["x/${y}.csv", "data/1_corpus/tiny/corpus.csv"])
+def test_a_source_that_dvc_could_not_name_is_refused(tmp_path, source):
+    (tmp_path / "params.yaml").write_text(RUN + f"ingest:\n  tiny: {{method: csv, source: '{source}'}}\n")
+    with pytest.raises(Fault, match="ingest.tiny reads"):
+        dag.write(tmp_path)

@@ -35,7 +35,10 @@ def failed(tmp_path_factory):
 
 def test_a_closed_gate_says_which_rows_failed_with_examples(failed):
     text = "\n".join(failed[1])
-    assert 'n_not_finite: expect_column_values_to_be_between {"max_value": 0' in text
+    assert (
+        'n_not_finite: every number of a vector is finite; a lower lr often helps (expect_column_values_to_be_between {"max_value": 0'
+        in text
+    )
     assert '"item": "w7"' in text
     assert '"item": "w9"' in text
     assert "1 rows fail (2.00%)" in text
@@ -54,6 +57,7 @@ def test_the_page_a_person_opens_names_the_rows_and_fetches_nothing(failed):
     page = (failed[0] / layout.gate_report("vectors", "v", "html")).read_text()
     assert "w7" in page
     assert "<script" not in page
+    assert "url(http" not in page.replace("'", "")
     assert 'src="http' not in page
     assert "<link" not in page
 
@@ -90,3 +94,33 @@ def test_an_artifact_that_cannot_be_read_closes_the_gate(tmp_path):
     with pytest.raises(Fault, match="not a readable Parquet file"):
         check(tmp_path, "vectors", "v")
     assert not (tmp_path / layout.pass_token("vectors", "v")).exists()
+
+
+def test_a_model_that_cannot_be_loaded_closes_the_gate(tmp_path):
+    with Run(tmp_path / layout.artifact("vectors", "v")).open(Vectors) as out:
+        out.append(item=["a", "b"], count=[1, 1], vector=np.eye(2) + 1)
+        out.model({"model": "x"}, {"w": np.ones(3, np.float32)})
+    check(tmp_path, "vectors", "v")
+    for name, garbage in (("model.safetensors", "garbage"), ("model.json", "{")):
+        path = out.artifact.folder / name
+        whole = path.read_bytes()
+        path.write_text(garbage)
+        with pytest.raises(Fault, match="the model in .* cannot be read"):
+            check(tmp_path, "vectors", "v")
+        path.write_bytes(whole)
+    check(tmp_path, "vectors", "v")
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff\xfe", b"3"])
+def test_a_pass_token_that_is_none_is_refused_by_name(tmp_path, content):
+    put_vectors(tmp_path, np.eye(4, dtype=np.float32) + 1)
+    check(tmp_path, "vectors", "v")
+    (tmp_path / layout.pass_token("vectors", "v")).write_bytes(content)
+    with pytest.raises(Fault, match=r"data/checks/vectors/v.json is no pass token.*Delete it"):
+        check_token(tmp_path, "vectors", "v")
+
+
+@pytest.mark.parametrize(("noun", "row"), [("nope", "v"), ("vectors", "../../etc"), ("vectors", "")])
+def test_a_gate_after_what_is_no_artifact_is_refused(tmp_path, noun, row):
+    with pytest.raises(Fault, match="not a noun|not the name of a row"):
+        check(tmp_path, noun, row)

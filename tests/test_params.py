@@ -63,6 +63,11 @@ def test_a_row_may_have_a_seed_of_its_own_and_takes_the_rest_from_run(tmp_path):
     assert (glove.world.seed, glove.world.threads) == (7, 1)
 
 
+def test_a_list_of_rows_may_not_be_empty_where_the_method_needs_one(tmp_path):
+    faults = faults_of(tmp_path, GOOD + "evaluate:\n  c: {method: classification, predictions: []}\n")
+    assert any("evaluate.c.predictions is empty; it must name rows of classify" in fault for fault in faults)
+
+
 def test_placement_overrides_what_the_method_says(tmp_path):
     glove = rows_of(tmp_path, GOOD + "placement:\n  embed.glove: {queue: gpu, retries: 2}\n")[-1]
     assert (glove.placement.queue, glove.placement.retries) == ("gpu", 2)

@@ -121,6 +121,7 @@ def half(whole, tmp_path) -> Path:
     (root / layout.pass_token("vectors", "other")).unlink()
     failed = {
         "expectation": "norm > 0",
+        "why": "it has to be so",
         "column": "norm",
         "success": False,
         "observed": None,
@@ -223,7 +224,7 @@ def test_half_a_run_is_reported_and_says_what_is_missing(half):
     states = {stage.key: stage.gate.state for stage in run["stages"]}
     assert states["vectors/other"] == "failed"
     assert states["vectors/glove"] == "passed"
-    assert "norm: norm &gt; 0; 2 rows fail" in text
+    assert "norm: it has to be so (norm &gt; 0); 2 rows fail" in text
     assert Page(text).scripts == 1
 
 

@@ -103,6 +103,39 @@ def test_an_input_parameter_or_code_edited_during_the_run_fails_the_stage(projec
     assert "ingest-slow" not in (project / "dvc.lock").read_text()
 
 
+def test_expectations_edited_while_the_gate_asks_them_do_not_pass(project):
+    run(project, "dvc", "repro", "ingest-slow")
+    noun = project / "pipelines/artifacts/corpus.py"
+    process = start(project, "dvc", "repro", "check-corpus-slow")
+    assert eventually(lambda: any("pipelines check corpus slow" in line for line in alive(project)))
+    time.sleep(1.0)  # it has read its own code by now, and Great Expectations takes longer than this to import
+    noun.write_text(noun.read_text() + "\n# edited\n")
+    output = process.stdout.read()
+    assert process.wait() != 0
+    assert "check-corpus-slow: pipelines/artifacts/corpus.py changed while the stage ran" in output
+    assert not (project / "data/checks/corpus/slow.json").exists()
+    run(project, "dvc", "repro")
+
+
+def test_parameters_edited_while_they_are_read_are_not_locked_as_valid(project):
+    process = start(project, "dvc", "repro", "params", "--force")
+    assert eventually(lambda: any("pipelines params" in line for line in alive(project)))
+    time.sleep(0.7)
+    params = project / "params.yaml"
+    params.write_text(params.read_text() + "\n# edited\n")
+    output = process.stdout.read()
+    assert process.wait() != 0, output
+    assert "params: params.yaml changed while the stage ran" in output
+    assert not (project / "data/checks/params.json").exists()
+
+
+def test_a_report_comes_back_with_what_dvc_brings_back(project):
+    run(project, "dvc", "repro")
+    run(project, "rm", "-rf", "data", "report.html")
+    assert "is cached - skipping run" in run(project, "dvc", "repro").stdout
+    assert (project / "report.html").exists()
+
+
 @pytest.mark.parametrize("victim", ["dvc", "stage"])
 def test_a_killed_stage_leaves_no_orphan_and_no_half_artifact_and_the_next_run_repairs_it(project, victim):
     set_params(project, "ingest:\n  slow: {method: slow, seconds: 2}\n")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipelines.artifacts.matrix import Matrix
-from pipelines.artifacts.parquet import Table, column, list_of
+from pipelines.artifacts.parquet import Table, column, expect, list_of
 
 
 class Codings(Matrix):
@@ -25,13 +25,18 @@ class Codings(Matrix):
     }
     key: ClassVar = ["item"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "item"}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_finite", "max_value": 0}},
-        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "error"}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "error", "min_value": 0}},
-        # codings that are all the same carry nothing
-        {"type": "expect_column_stdev_to_be_between", "kwargs": {"column": "norm", "min_value": 0, "strict_min": True}},
+        expect("table_row_count_to_be_between", "there is at least one coding", min_value=1),
+        expect("column_values_to_be_unique", "an item is coded once", column="item"),
+        expect("column_values_to_be_between", "every number of a coding is finite", column="n_not_finite", max_value=0),
+        expect("column_values_to_not_be_null", "every coding has an error", column="error"),
+        expect("column_values_to_be_between", "an error is a squared distance, so at least 0", column="error", min_value=0),
+        expect(
+            "column_stdev_to_be_between",
+            "codings differ: what is the same for all items carries nothing",
+            column="norm",
+            min_value=0,
+            strict_min=True,
+        ),
     ]
 
     def profile(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.artifacts.parquet import Artifact, Table, column
+from pipelines.artifacts.parquet import Artifact, Table, column, expect
 
 PROFILE = ["doc_id", "split", "label", "label_missing", "n_characters", "n_replaced"]
 SPLITS = ("train", "valid", "test", "unlabelled")
@@ -28,12 +28,21 @@ class Corpus(Artifact):
     }
     key: ClassVar = ["doc_id", "split"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "doc_id"}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "split", "value_set": list(SPLITS)}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_characters", "min_value": 1}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_replaced", "max_value": 0}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "label_missing", "value_set": [False]}},
+        expect("table_row_count_to_be_between", "there is at least one document", min_value=1),
+        expect("column_values_to_be_unique", "a doc_id names one document", column="doc_id"),
+        expect("column_values_to_be_in_set", "a split is one of train, valid, test, unlabelled", column="split", value_set=list(SPLITS)),
+        expect(
+            "column_values_to_be_between",
+            "a document has text in it; leave empty ones out of the source",
+            column="n_characters",
+            min_value=1,
+        ),
+        expect(
+            "column_values_to_be_between", "all bytes could be read as text; convert the source to UTF-8", column="n_replaced", max_value=0
+        ),
+        expect(
+            "column_values_to_be_in_set", "a document has a label, or is in the split unlabelled", column="label_missing", value_set=[False]
+        ),
     ]
 
     def profile(self) -> pd.DataFrame:

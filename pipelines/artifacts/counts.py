@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.artifacts.parquet import ROW_GROUP, Artifact, Table, column
+from pipelines.artifacts.parquet import ROW_GROUP, Artifact, Table, column, expect
 from pipelines.artifacts.tokens import VOCAB
 
 
@@ -27,12 +27,12 @@ class Counts(Artifact):
     }
     key: ClassVar = ["token_id", "token"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 2}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_positive", "max_value": 0}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_unsorted", "max_value": 0}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_outside", "max_value": 0}},
-        {"type": "expect_column_sum_to_be_between", "kwargs": {"column": "n_pairs", "min_value": 1}},
-        {"type": "expect_column_min_to_be_between", "kwargs": {"column": "total", "min_value": 0}},
+        expect("table_row_count_to_be_between", "a vocabulary of at least two tokens", min_value=2),
+        expect("column_values_to_be_between", "counts are sightings, so above 0", column="n_not_positive", max_value=0),
+        expect("column_values_to_be_between", "pairs are sorted by row, then column, each once", column="n_unsorted", max_value=0),
+        expect("column_values_to_be_between", "row and col are token_ids of vocab", column="n_outside", max_value=0),
+        expect("column_sum_to_be_between", "at least one pair was seen", column="n_pairs", min_value=1),
+        expect("column_min_to_be_between", "no row's sightings sum to less than 0", column="total", min_value=0),
     ]
 
     def vocab(self) -> pa.Table:

@@ -33,6 +33,11 @@ def list_of(kind: pa.DataType, size: int = -1) -> pa.DataType:
     return pa.list_(pa.field("element", kind, nullable=False), size)
 
 
+def expect(what: str, why: str, **kwargs: Any) -> dict[str, Any]:
+    """An expectation of profile(), as plain data: `what` of Great Expectations, and what it means, for who reads of its failing."""
+    return {"type": f"expect_{what}", "kwargs": kwargs, "why": why}
+
+
 class Table:
     """One Parquet file of an artifact.
 
@@ -109,13 +114,16 @@ class Artifact:
         return self.file(table).iter_batches(batch_size=rows, columns=list(columns) if columns else None)
 
     def model(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What was trained: (settings that rebuild it, name -> weights)."""
+        """What was trained: (settings that rebuild it, name -> weights). Raises Fault for a file that is missing or garbled."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         try:
             return json.loads((self.folder / "model.json").read_text()), load_file(self.folder / "model.safetensors")
         except FileNotFoundError as err:
-            raise Fault(f"{self.name} holds no model: {err.filename} is missing") from err
+            raise Fault(f"{self.name} holds no model: {err.filename} is missing. Run: dvc repro") from err
+        except (SafetensorError, ValueError) as err:
+            raise Fault(f"{self.name}: the model in {self.folder} cannot be read ({err}). Delete it and run: dvc repro") from err
 
     def curve(self) -> list[dict[str, float]]:
         """The training curve, a dict per logged step; empty when nothing was trained."""
@@ -131,7 +139,7 @@ class Artifact:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def verify(self) -> None:
-        """Every table is there, whole, and as declared. Raises Fault with all that is not."""
+        """Every table is there, whole, and as declared; a model can be loaded. Raises Fault with all that is not."""
         faults: list[str] = []
         for table in self.tables:
             try:
@@ -143,6 +151,11 @@ class Artifact:
                 faults += fault.faults
             except (pa.ArrowException, OSError) as err:
                 faults.append(f"{self.name}: table {table} cannot be read: {err}. Delete it and run: dvc repro")
+        if (self.folder / "model.json").exists() or (self.folder / "model.safetensors").exists():
+            try:
+                self.model()
+            except Fault as fault:
+                faults += fault.faults
         if faults:
             raise Fault(faults)
 

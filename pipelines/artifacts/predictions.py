@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.artifacts.corpus import SPLITS
-from pipelines.artifacts.parquet import Artifact, Table, column, list_of
+from pipelines.artifacts.parquet import Artifact, Table, column, expect, list_of
 
 
 class Predictions(Artifact):
@@ -34,12 +34,17 @@ class Predictions(Artifact):
     }
     key: ClassVar = ["doc_id", "split"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "doc_id"}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_finite", "max_value": 0}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "sum", "min_value": 0.999, "max_value": 1.001}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "lowest", "min_value": 0}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "test_label_shown", "value_set": [False]}},
+        expect("table_row_count_to_be_between", "there is at least one prediction", min_value=1),
+        expect("column_values_to_be_unique", "a doc_id names one document", column="doc_id"),
+        expect("column_values_to_be_between", "every probability is finite", column="n_not_finite", max_value=0),
+        expect("column_values_to_be_between", "the probabilities of a document sum to 1", column="sum", min_value=0.999, max_value=1.001),
+        expect("column_values_to_be_between", "a probability is at least 0", column="lowest", min_value=0),
+        expect(
+            "column_values_to_be_in_set",
+            "no label of the test set is shown; wordloom final alone reads them",
+            column="test_label_shown",
+            value_set=[False],
+        ),
     ]
 
     def classes(self) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.artifacts.parquet import Artifact, Table, column
+from pipelines.artifacts.parquet import Artifact, Table, column, expect
 
 
 class Scores(Artifact):
@@ -31,11 +31,11 @@ class Scores(Artifact):
     }
     key: ClassVar = ["of", "metric", "on"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_finite", "max_value": 0}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n", "min_value": 0}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "inside_interval", "value_set": [True]}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "name"}},
+        expect("table_row_count_to_be_between", "there is at least one figure", min_value=1),
+        expect("column_values_to_be_between", "every figure is finite", column="n_not_finite", max_value=0),
+        expect("column_values_to_be_between", "n is a number of cases", column="n", min_value=0),
+        expect("column_values_to_be_in_set", "a figure lies inside its interval", column="inside_interval", value_set=[True]),
+        expect("column_values_to_be_unique", "a figure is named once", column="name"),
     ]
 
     def frame(self) -> pd.DataFrame:

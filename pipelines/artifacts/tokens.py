@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.artifacts.corpus import SPLITS
-from pipelines.artifacts.parquet import Artifact, Table, column, list_of
+from pipelines.artifacts.parquet import Artifact, Table, column, expect, list_of
 
 UNKNOWN_ID = 0
 UNKNOWN = "<unk>"
@@ -38,12 +38,22 @@ class Tokens(Artifact):
     }
     key: ClassVar = ["doc_id", "split"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "doc_id"}},
-        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "split", "value_set": list(SPLITS)}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_tokens", "min_value": 1}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_outside", "max_value": 0}},
-        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "unknown_share", "max_value": 0.5}},
+        expect("table_row_count_to_be_between", "there is at least one document", min_value=1),
+        expect("column_values_to_be_unique", "a doc_id names one document", column="doc_id"),
+        expect("column_values_to_be_in_set", "a split is one of train, valid, test, unlabelled", column="split", value_set=list(SPLITS)),
+        expect(
+            "column_values_to_be_between",
+            "a document has a token; leave it out of the source, or let the pattern match more",
+            column="n_tokens",
+            min_value=1,
+        ),
+        expect("column_values_to_be_between", "token_ids are rows of vocab", column="n_outside", max_value=0),
+        expect(
+            "column_mean_to_be_between",
+            "at most half of a document's tokens are unknown, on average; lower min_count, or raise max_vocab",
+            column="unknown_share",
+            max_value=0.5,
+        ),
     ]
 
     def vocab(self) -> pa.Table:

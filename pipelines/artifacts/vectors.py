@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from pipelines.artifacts.matrix import Matrix
-from pipelines.artifacts.parquet import Table, column, list_of
+from pipelines.artifacts.parquet import Table, column, expect, list_of
 
 
 class Vectors(Matrix):
@@ -24,9 +24,11 @@ class Vectors(Matrix):
     }
     key: ClassVar = ["item"]
     expectations: ClassVar = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},
-        {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "item"}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n_not_finite", "max_value": 0}},
-        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "norm", "min_value": 0, "strict_min": True}},
-        {"type": "expect_column_max_to_be_between", "kwargs": {"column": "norm", "max_value": 1e4}},
+        expect("table_row_count_to_be_between", "there is at least one vector", min_value=1),
+        expect("column_values_to_be_unique", "an item has one vector", column="item"),
+        expect(
+            "column_values_to_be_between", "every number of a vector is finite; a lower lr often helps", column="n_not_finite", max_value=0
+        ),
+        expect("column_values_to_be_between", "no vector is all zeros", column="norm", min_value=0, strict_min=True),
+        expect("column_max_to_be_between", "no vector has blown up; a lower lr often helps", column="norm", max_value=1e4),
     ]

@@ -11,11 +11,56 @@ import pytest
 from tests.scratch import wordloom
 
 
-def test_a_fault_is_told_without_a_traceback_and_exits_with_2(tmp_path):
-    done = subprocess.run(wordloom("plan"), cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize(
+    "args", ["run", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "compare", "final x", "report", "runs"]
+)
+def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):
+    done = subprocess.run(wordloom(*args.split()), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("fault: dvc.yaml is missing in ")
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"fault: no project here, in {tmp_path}: go to the folder that holds params.yaml\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_project_in_which_nothing_has_run_has_no_runs(project):
+    done = project.wordloom("runs")
+    assert (done.returncode, done.stdout) == (0, "no stage has run here yet. Run: wordloom run\n")
+
+
+# stands for our packages: `python -m pipelines report` writes report.html
+REPORT = """
+import sys
+from pathlib import Path
+assert sys.argv[1:] == ["report"]
+Path("report.html").write_text("written again")
+"""
+
+
+def test_a_report_that_dvc_did_not_restore_is_written(project):
+    (project.root / "pipelines").mkdir()
+    (project.root / "pipelines" / "__main__.py").write_text(REPORT)
+    assert project.dvc("repro").returncode == 0
+    page = project.root / "report.html"
+    page.unlink()
+    assert project.wordloom("run", "embed/g").returncode == 0
+    assert not page.exists()
+    assert project.wordloom("run").returncode == 0
+    assert page.read_text() == "written again"
+    page.write_text("there")
+    assert project.wordloom("run").returncode == 0
+    assert page.read_text() == "there"
+
+
+def test_a_report_that_cannot_be_written_is_a_fault(project):
+    from pipelines.errors import Fault
+    from tasks import report
+
+    (project.root / "pipelines").mkdir()
+    (project.root / "pipelines" / "__main__.py").write_text("raise SystemExit(2)")
+    report.complete(project.root)  # there is no data/report.md yet
+    (project.root / "data").mkdir()
+    (project.root / "data/report.md").write_text("# Report")
+    with pytest.raises(Fault, match="report.html is missing in .* could not be written"):
+        report.complete(project.root)
 
 
 def test_a_run_with_nothing_to_do_starts_no_prefect(project):
@@ -53,7 +98,8 @@ def start(project, home) -> tuple[subprocess.Popen, list[psutil.Process]]:
     env = {**os.environ, "PREFECT_HOME": str(home)}
     env.pop("PREFECT_API_URL", None)
     # a session of its own, so that Ctrl-C can be given to all of it, as a terminal does
-    run = subprocess.Popen(wordloom("run"), cwd=project.root, env=env, start_new_session=True)
+    with (project.root / "said.txt").open("w") as said:
+        run = subprocess.Popen(wordloom("run"), cwd=project.root, env=env, start_new_session=True, stderr=said)
     ran, end = project.root / "ran.txt", time.monotonic() + 180
     while not (ran.exists() and "start embed-g" in ran.read_text()):
         assert run.poll() is None
@@ -80,6 +126,9 @@ def test_a_run_that_is_ended_leaves_no_process_and_the_next_one_repairs(project,
     _, left = psutil.wait_procs(below, timeout=10)
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
     assert run.wait(20) != 0
+    if how == "ctrl-c":
+        last = (project.root / "said.txt").read_text().splitlines()[-1]
+        assert (run.returncode, last) == (130, "stopped; nothing half-written is left. To go on: wordloom run")
     assert not (project.root / "data/4_vectors/g").exists()
     project.set("embed", "g", sleep=0)
     done = project.wordloom("run", PREFECT_HOME=str(home))

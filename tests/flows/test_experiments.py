@@ -13,6 +13,9 @@ from tasks import dvc
 PIPELINES = """
 import sys
 from pathlib import Path
+if sys.argv[1] == "report":
+    Path("report.html").write_text("written again")
+    sys.exit()
 if "broken" in Path("params.yaml").read_text():
     print("fault: params.yaml has no place for 'broken'", file=sys.stderr)
     sys.exit(2)
@@ -117,6 +120,34 @@ def test_faults_of_the_parameter_file_name_the_file(lab):
         prepare(lab, "bad")
 
 
+@pytest.mark.parametrize(("content", "says"), [(b"broken: 1\n", "has no place"), (b"text: Gr\xf6\xdfe\n", "bad.yaml is not UTF-8")])
+def test_a_broken_parameter_file_leaves_no_new_worktree_and_removes_none(lab, content, says):
+    bad = lab.root / "experiments/bad.yaml"
+    bad.write_bytes(content)
+    (lab.root / "data/0_raw").mkdir(parents=True)
+    (lab.root / "data/0_raw/download").write_text("kept")
+    with pytest.raises(Fault, match=says):
+        prepare(lab, "bad")
+    assert not (lab.root / ".wordloom/bad").exists()
+    assert "bad" not in git(lab.root, "worktree", "list")
+    assert (lab.root / "data/0_raw/download").read_text() == "kept"
+    bad.write_text("run: {seed: 1}\n")
+    tree = prepare(lab, "bad")
+    bad.write_bytes(content)
+    with pytest.raises(Fault, match=says):
+        prepare(lab, "bad")
+    assert (tree / ".git").is_file()
+
+
+def test_a_report_that_dvc_did_not_restore_is_written_in_the_worktree(lab):
+    assert lab.wordloom("experiment", "other").returncode == 0
+    (lab.root / ".wordloom/other/report.html").unlink()
+    done = lab.wordloom("experiment", "other")
+    assert done.returncode == 0, done.stderr
+    assert (lab.root / ".wordloom/other/report.html").read_text() == "written again"
+    assert "other: report at " in done.stdout
+
+
 @pytest.mark.parametrize("name", ["../x", "a b", "-x", "a;b", "a_b", "", "locks", "main", "/etc/passwd.d/..yaml"])
 def test_names_that_could_be_anything_else_are_refused(lab, name):
     with pytest.raises(Fault):
@@ -131,9 +162,13 @@ def test_an_experiment_that_is_not_there_is_told_with_the_nearest(lab):
 
 def test_the_command_lists_and_removes_and_warns_of_what_is_not_committed(lab):
     (lab.root / "stage.py").write_text((lab.root / "stage.py").read_text() + "# not committed\n")
+    (lab.root / "new").mkdir()
+    (lab.root / "new/method.py").write_text("")
+    (lab.root / "data").mkdir()
+    (lab.root / "data/ignored").write_text("")
     done = lab.wordloom("experiment", "other", "--", "ingest-a")
     assert done.returncode == 0, done.stderr
-    assert "1 changed files are not in it: stage.py" in done.stderr
+    assert "files not committed and so not in it, 2: stage.py, new/method.py\n" in done.stderr
     assert "Running stage 'ingest-a'" in done.stdout
     assert "embed-g" not in done.stdout
     raw = lab.root / "data/0_raw"

@@ -35,6 +35,16 @@ def test_each_reading_is_a_line_per_figure_and_is_counted(tmp_path):
     assert "main classify/lstm 2 x, imdb classify/lstm 1 x" in tables.readings_text(tmp_path)
 
 
+def test_a_second_reading_of_the_same_model_is_refused_and_one_of_another_is_not(tmp_path):
+    reading.refuse_again(tmp_path, "abc123", "main", "classify/lstm")
+    for _ in range(2):
+        reading.write_down(tmp_path, "abc123", "main", "classify/lstm", 1, [{"metric": "accuracy", "value": 0.5, "n": 10}])
+    with pytest.raises(Fault, match=r"main classify/lstm was read 2 x at commit abc123, .*docs/test_readings.tsv.* --again"):
+        reading.refuse_again(tmp_path, "abc123", "main", "classify/lstm")
+    for other in (("abc124", "main", "classify/lstm"), ("abc123", "imdb", "classify/lstm"), ("abc123", "main", "classify/gru")):
+        reading.refuse_again(tmp_path, *other)
+
+
 @pytest.mark.slow
 @pytest.mark.quick_slow
 def test_a_row_is_scored_when_it_is_up_to_date_and_past_its_gate_and_not_before(tmp_path):
@@ -51,6 +61,12 @@ def test_a_row_is_scored_when_it_is_up_to_date_and_past_its_gate_and_not_before(
     commit = call(root, "git", "rev-parse", "--short=12", "HEAD").stdout.strip()
     line = (root / "docs/test_readings.tsv").read_text().splitlines()[1]
     assert line.startswith(f"{commit}\tmain\tclassify/tfidf\t1\t")
+    # a second time only when it is asked for
+    with pytest.raises(Fault, match="was read 1 x at commit"):
+        final()
+    assert tables.readings(root) == {("main", "classify/tfidf"): 1}
+    assert reading.final(root, root, "main", "tfidf", again=True) == scores
+    assert tables.readings(root) == {("main", "classify/tfidf"): 2}
     # what is altered is refused, and nothing is written down
     token = root / "data/checks/predictions/tfidf.json"
     (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("min_df: 1", "min_df: 2"))
@@ -62,7 +78,7 @@ def test_a_row_is_scored_when_it_is_up_to_date_and_past_its_gate_and_not_before(
     with pytest.raises(Fault):
         final()
     token.write_text(text)
-    assert tables.readings(root) == {("main", "classify/tfidf"): 1}
+    assert tables.readings(root) == {("main", "classify/tfidf"): 2}
     # in an experiment: the list is the main checkout's, and a + tells that its parameters are not committed
     source = root / "experiments/short.yaml"
     source.parent.mkdir()

@@ -100,6 +100,29 @@ def test_a_stage_is_retried_as_often_as_its_meta_says_and_stopped_after_its_time
     assert task_runs(state)["ingest/a"].run_count == 2
 
 
+def test_a_stage_waits_for_another_dvc_that_holds_what_it_needs(train, project, monkeypatch, capfd):
+    import json
+    import os
+    import threading
+
+    monkeypatch.setattr("tasks.dvc.BUSY_RETRY_S", 0.2)
+    lock = project.root / ".dvc/tmp/rwlock"
+    wanted = dvc.status
+
+    def status_then_hold(*args):
+        found = wanted(*args)
+        holder = {"pid": os.getpid(), "cmd": "dvc repro"}
+        lock.write_text(json.dumps({"write": {str(project.root / "data/1_corpus/a"): holder}, "read": {}}))
+        threading.Timer(5, lock.unlink).start()
+        return found
+
+    monkeypatch.setattr(dvc, "status", status_then_hold)
+    state = train(targets=["ingest/a"])
+    assert state.is_completed(), state.message
+    assert project.ran() == ["ingest-a"]
+    assert capfd.readouterr().out.count("is busy, it is being blocked by") == 1
+
+
 def test_one_stage_is_a_flow_of_its_own(prefect_server, project):
     from flows.stage import stage
 

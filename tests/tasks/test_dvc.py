@@ -1,10 +1,15 @@
 """dvc.lock in one order, whoever wrote it."""
 
 import fcntl
+import json
+import os
 import shutil
 import threading
 import time
 
+import pytest
+
+from pipelines.errors import Fault
 from tasks import dvc
 
 AWKWARD = {
@@ -61,6 +66,47 @@ def test_ordering_waits_for_a_dvc_that_writes(project):
         assert not done.is_set()
     assert done.wait(10)
     waiting.join()
+
+
+def hold(project):
+    """As another DVC that is writing an output of embed-g."""
+    path = project.root / ".dvc/tmp/rwlock"
+    path.parent.mkdir(exist_ok=True)
+    holder = {"pid": os.getpid(), "cmd": "dvc repro embed-g"}
+    path.write_text(json.dumps({"write": {str(project.root / "data/4_vectors/g"): holder}, "read": {}}))
+    return path
+
+
+def test_what_another_dvc_holds_is_waited_for_and_told_once(project, capsys, monkeypatch):
+    monkeypatch.setattr(dvc, "BUSY_RETRY_S", 0.1)
+    lock, run, n = hold(project), dvc.subprocess.run, 0
+
+    def leave_at_the_third(*args, **more):
+        nonlocal n
+        n += 1
+        if n == 3:
+            lock.unlink()
+        return run(*args, **more)
+
+    monkeypatch.setattr(dvc.subprocess, "run", leave_at_the_third)
+    assert "embed-g" in dvc.status(project.root)
+    assert n == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("dvc status waits: ")
+    assert f"is busy, it is being blocked by: (PID {os.getpid()}): dvc repro embed-g" in line
+
+
+def test_what_another_dvc_holds_for_ever_is_a_fault_that_names_it(project, monkeypatch):
+    monkeypatch.setattr(dvc, "BUSY_LIMIT_S", -1)
+    hold(project)
+    with pytest.raises(Fault, match=rf"dvc status: .* blocked by: \(PID {os.getpid()}\): dvc repro embed-g") as caught:
+        dvc.status(project.root)
+    assert len(caught.value.faults) == 1
+
+
+def test_an_error_is_one_line_with_what_continues_it():
+    said = "noise\nERROR: a is busy:\n  (PID 1): x\n\nERROR: b\nWARNING: c\n  d\n"
+    assert dvc.errors(said) == ["a is busy: (PID 1): x", "b"]
 
 
 def test_the_interpreter_of_this_process_is_the_python_of_the_stages(project):
