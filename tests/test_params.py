@@ -115,3 +115,22 @@ def test_one_row_is_read_without_importing_the_other_methods(tmp_path):
     assert read_row(tmp_path, "embed", "glove").name == "glove"
     with pytest.raises(Fault, match=r"embed has no row 'glvoe'.*Did you mean 'glove'"):
         read_row(tmp_path, "embed", "glvoe")
+
+
+def test_the_parameter_files_that_are_shipped_are_valid(tmp_path):
+    from tests.support import HOME
+
+    files = [HOME / "params.yaml", HOME / "tests/tiny/params.yaml", *(HOME / "experiments").glob("*.yaml")]
+    assert len(files) >= 3
+    for file in files:
+        assert rows_of(tmp_path, file.read_text()), file
+
+
+def test_no_knob_wants_what_yaml_cannot_write():
+    """YAML has lists, no tuples: a strict tuple could be given by nobody."""
+    from pipelines import registry
+
+    for verb in registry.VERBS:
+        for name in registry.methods(verb):
+            for knob, field in registry.load(verb, name).params.model_fields.items():
+                assert "tuple" not in str(field.annotation), f"{verb}.{name}.{knob}"

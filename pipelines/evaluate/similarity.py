@@ -26,12 +26,12 @@ CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by g
 
 
 class Params(Knobs):
-    sets: tuple[str, ...] = Field(("wordsim353", "simlex999"), min_length=1)  # or files of yours: word, word, score on each line
+    sets: list[str] = Field(["wordsim353", "simlex999"], min_length=1)  # or files of yours: word, word, score on each line
     n_bootstrap: int = Field(1000, ge=100)  # draws of pairs for an interval
 
     @field_validator("sets")
     @classmethod
-    def _known(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+    def _known(cls, sets: list[str]) -> list[str]:
         strange = [name for name in sets if name not in CARRIED and not Path(name).suffix]
         if strange:
             hint = nearest(strange[0], CARRIED)
