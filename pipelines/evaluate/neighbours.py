@@ -24,7 +24,7 @@ from pipelines.method import Knobs, Run
 
 
 class Params(Knobs):
-    words: list[str] = []  # whose neighbours are listed; none: n_words of the vocabulary
+    words: list[str] = Field([])  # whose neighbours are listed; none: n_words of the vocabulary
     n_words: int = Field(10, ge=1, le=1000)
     k: int = Field(10, ge=1, le=1000)
     max_vocab: int = Field(10_000, ge=3)  # V: neighbours are sought among so many; rare words would crowd the lists

@@ -31,7 +31,7 @@ def figures(scores):
 def test_the_nearest_come_first_without_the_word_itself_or_the_unknown_token(tmp_path):
     angle = np.radians([0, 10, 30, 80, 5])
     vectors = make_vectors(tmp_path / "v", ["a", "b", "c", "d", "<unk>"], np.stack([np.cos(angle), np.sin(angle)], axis=1))
-    table = read_csv(evaluate([vectors], Params(words=("a", "nobody"), k=2), Run(tmp_path / "out", seed=1)))
+    table = read_csv(evaluate([vectors], Params(words=["a", "nobody"], k=2), Run(tmp_path / "out", seed=1)))
     assert table == [
         {"of": "vectors/v", "word": "a", "rank": "1", "neighbour": "b", "similarity": "0.9848"},
         {"of": "vectors/v", "word": "a", "rank": "2", "neighbour": "c", "similarity": "0.8660"},
@@ -40,13 +40,13 @@ def test_the_nearest_come_first_without_the_word_itself_or_the_unknown_token(tmp
 
 def test_a_named_word_that_is_not_there_is_counted_and_told(tmp_path):
     vectors = make_vectors(tmp_path / "v", ["a", "b", "c"], np.eye(3) + 0.1)
-    row = figures(evaluate([vectors], Params(words=("A", "nobody")), Run(tmp_path / "out", seed=1)))["words_known"]
+    row = figures(evaluate([vectors], Params(words=["A", "nobody"]), Run(tmp_path / "out", seed=1)))["words_known"]
     assert (row["value"], row["n"], row["note"]) == (0.5, 2, "not in the vocabulary: nobody")
 
 
 def test_a_rare_word_is_asked_of_the_frequent_ones(tmp_path):
     vectors = make_vectors(tmp_path / "v", ["a", "b", "c", "rare", "rarer"], [[1, 0], [0, 1], [1, 1], [1, 0.1], [1, 0.1]])
-    table = read_csv(evaluate([vectors], Params(words=("rare",), max_vocab=3, k=2), Run(tmp_path / "out", seed=1)))
+    table = read_csv(evaluate([vectors], Params(words=["rare"], max_vocab=3, k=2), Run(tmp_path / "out", seed=1)))
     assert [row["neighbour"] for row in table] == ["a", "c"]
 
 

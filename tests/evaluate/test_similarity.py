@@ -61,7 +61,7 @@ def test_a_file_of_ones_own_is_ranked_as_people_did(tmp_path):
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("word1,word2,score\na,b,9\na,c,5\na,d,1\n# a comment\nb,x,3\n")
     vectors = make_vectors(tmp_path / "v", list("abcd"), np.array([[1, 0], [1, 0.1], [1, 1], [-1, 0]]))
-    seen = figures(evaluate([vectors], Params(sets=(str(pairs),)), Run(tmp_path / "out", seed=1)))
+    seen = figures(evaluate([vectors], Params(sets=[str(pairs)]), Run(tmp_path / "out", seed=1)))
     row = seen["vectors/v", "spearman", "pairs"]
     assert (row["value"], row["n"], row["note"]) == (pytest.approx(1.0), 3, "3 of 4 pairs have two known words")
     # cosines .995, .707, -1 and 0 for the pair with the unknown x; people said 9, 5, 1, 3
@@ -95,7 +95,7 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path):
     vectors = make_vectors(tmp_path / "v", ["a", "b"], np.eye(2))
     run = Run(tmp_path / "out", "evaluate/mine", seed=1)
     with pytest.raises(Fault) as fault:
-        evaluate([vectors], Params(sets=(str(bad), str(empty), str(tmp_path / "none.tsv"))), run)
+        evaluate([vectors], Params(sets=[str(bad), str(empty), str(tmp_path / "none.tsv")]), run)
     assert [line.replace(str(tmp_path), "") for line in fault.value.faults] == [
         "evaluate/mine: /bad.tsv, line 2 is 'a\\tb'; it has to be word, word, score",
         "evaluate/mine: /bad.tsv, line 3: the score nan is not a number to be ranked",
@@ -107,11 +107,11 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path):
 
 def test_a_name_that_is_no_set_is_refused_with_the_nearest_one():
     with pytest.raises(ValidationError, match=r"'wordsim' is neither. Did you mean 'wordsim353'\?"):
-        Params(sets=("wordsim",))
+        Params(sets=["wordsim"])
 
 
 def test_a_file_of_ones_own_is_a_source_of_the_stage_and_a_carried_set_is_not():
-    assert sources(Params(sets=("simlex999", "mine/pairs.tsv"))) == ["mine/pairs.tsv"]
+    assert sources(Params(sets=["simlex999", "mine/pairs.tsv"])) == ["mine/pairs.tsv"]
 
 
 def test_the_same_seed_gives_the_same_bytes_twice(tmp_path, half):
