@@ -40,6 +40,7 @@ def ingest(params: Params, run: Run) -> Corpus:
         n_rows = 0
         for batch in _batches(params, names):
             ids = batch.column(params.id).to_pylist() if params.id else [_row_id(n_rows + i) for i in range(batch.num_rows)]
+            _check_cells(params, ids, batch.column(params.text), n_rows)
             labels = [label or None for label in batch.column(params.label).to_pylist()]
             if params.split:
                 splits = _given_splits(params, batch.column(params.split).to_pylist(), n_rows)
@@ -62,10 +63,25 @@ def _columns(params: Params) -> list[str]:
     except (pa.ArrowInvalid, OSError) as err:
         raise _unreadable(params, err) from err
     wanted = [name for name in (params.text, params.label, params.id, params.split) if name]
+    twice = [name for name in wanted if there.count(name) > 1]
+    if twice:
+        raise Fault(f"{params.source} has {there.count(name)} columns named {name!r}. Rename all but one" for name in twice)
     missing = [name for name in wanted if name not in there]
     if missing:
         raise Fault(f"{params.source} has no column {name!r}; it has {', '.join(there)}.{nearest(name, there)}" for name in missing)
     return list(dict.fromkeys(wanted))
+
+
+def _check_cells(params: Params, ids: list[str], texts: pa.Array, start: int) -> None:
+    """Raises Fault for a row without an id, or with a NUL character, which is no text."""
+    faults = [f"{params.source}: row {start + i + 1} has no {params.id}. Give every row one" for i, doc_id in enumerate(ids) if not doc_id]
+    nul = pc.indices_nonzero(pc.match_substring(texts, "\0")).to_pylist()
+    if nul:
+        faults.append(
+            f"{params.source}: {len(nul)} rows have a NUL character in {params.text}, first row {start + nul[0] + 1}. Take them out"
+        )
+    if faults:
+        raise Fault(faults[:10])
 
 
 def _open(params: Params, names: list[str] | None) -> csv.CSVStreamingReader:

@@ -16,6 +16,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -77,6 +78,8 @@ def ingest(params: Params, run: Run) -> Corpus:
                 shelf.put(review, text)
                 bar.advance()
         shelf.check(source)
+        if params.source == "auto" and source.is_dir():
+            shelf.check_whole(source)
         reviews = first_of_each(sorted(shelf.places), params.limit)
         split_of = draw_splits(reviews, params.valid_share, run)
         for start in range(0, len(reviews), BATCH):
@@ -283,6 +286,16 @@ def _review(doc_id: str | None, label: str | None, path: Path) -> Review:
 # from the source's order to the corpus
 
 
+# reviews of each part and label (Maas et al. 2011, section 4.1)
+PUBLISHED = {
+    ("train", "neg"): 12_500,
+    ("train", "pos"): 12_500,
+    ("test", "neg"): 12_500,
+    ("test", "pos"): 12_500,
+    ("train", "unsup"): 50_000,
+}
+
+
 class Shelf:
     """Reviews put down in any order and taken up in another: the texts on disk, their places in memory."""
 
@@ -320,6 +333,15 @@ class Shelf:
                 )
         if faults:
             raise Fault(faults)
+
+    def check_whole(self, source: Path) -> None:
+        """Nobody named this source, so it has to be the whole data set; the archive's checksum says as much of it."""
+        found = Counter((review.part, review.label) for review in self.places)
+        wrong = [f"{n:,} in {part}/{label}, not {PUBLISHED.get((part, label), 0):,}" for (part, label), n in sorted(found.items())
+                 if n != PUBLISHED.get((part, label))]  # fmt: skip
+        wrong += [f"none in {part}/{label}" for part, label in PUBLISHED.keys() - found.keys()]
+        if wrong:
+            raise Fault(f"{source} is not the whole data set: {'; '.join(wrong)}. To use a part, name it: source: {source}")
 
     def take(self, reviews: list[Review]) -> list[bytes]:
         texts = []

@@ -42,6 +42,8 @@ def test_the_split_of_a_document_does_not_depend_on_the_order_of_the_rows():
         ("text,label\n", "has a header and no rows"),
         ("", "cannot be read.*a header line"),
         ("text,label\na,b,c\n", "cannot be read.*as many cells"),
+        ("text,text,label\na,b,c\n", "has 2 columns named 'text'"),
+        ("text,label\na,b\nc\0d,b\n", "1 rows have a NUL character in text, first row 2"),
         (b"text,label\n\xff\xfe,b\n", "cannot be read.*UTF-8"),
     ],
 )
@@ -58,3 +60,8 @@ def test_an_unknown_split_is_named_with_its_row(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(Fault, match="is missing. Put the file there"):
         ingest(Params(source=str(tmp_path / "none.csv")), Run(tmp_path / "out"))
+
+
+def test_a_row_without_an_id_is_named(tmp_path):
+    with pytest.raises(Fault, match="row 2 has no id"):
+        corpus_of(tmp_path, "id,text,label\na,b,c\n,b,c\n", id="id")

@@ -134,6 +134,14 @@ def test_an_empty_review_stays_so_that_the_gate_can_name_it(tmp_path):
 # where it is looked for
 
 
+def test_a_part_of_the_data_set_is_not_taken_for_the_whole_unless_it_is_named(tmp_path, monkeypatch):
+    folder = parquet_of(tmp_path).rename(tmp_path / "imdb")
+    monkeypatch.setenv("WORDLOOM_DATA", str(tmp_path))
+    with pytest.raises(Fault, match=r"is not the whole data set: .* in test/neg, not 12,500.*To use a part, name it: source: "):
+        ingest(Params(), Run(tmp_path / "out"))
+    assert ingest(Params(source=str(folder)), Run(tmp_path / "named")).n_rows() == len(REVIEWS)
+
+
 def test_auto_takes_the_data_folder_then_the_archive_at_hand(tmp_path, monkeypatch):
     parquet = parquet_of(tmp_path)
     run = Run(tmp_path / "out", raw=tmp_path / "raw")
