@@ -37,9 +37,10 @@ def main(args: list[str]) -> int:
                 run_stage(root, verb, row)
             case ["check", noun, row]:
                 from pipelines import dag, layout
-                from pipelines.expect import check
+                from pipelines.expect import check, known
                 from pipelines.run import guarded
 
+                known(noun, row)
                 with guarded(root, dag.gate_name(noun, row), layout.pass_token(noun, row)):
                     check(root, noun, row)
             case ["params"]:

@@ -27,12 +27,17 @@ def suite_hash(noun: type[Artifact]) -> str:
     return layout.hash_json([[wanted["type"], wanted["kwargs"]] for wanted in noun.expectations])
 
 
-def check(root: Path, noun: str, row: str) -> None:
-    """Opens or closes the gate. Raises Fault naming the failed rows; then there is no pass token."""
+def known(noun: str, row: str) -> None:
+    """Raises Fault for what can be no artifact, before a path is made of it."""
     if noun not in NOUNS:
         raise Fault(f"{noun!r} is not a noun; the nouns are {', '.join(NOUNS)}.{nearest(noun, NOUNS)}")
     if not ROW_NAME.fullmatch(row):
         raise Fault(f"{row!r} is not the name of a row: letters, digits and hyphens")
+
+
+def check(root: Path, noun: str, row: str) -> None:
+    """Opens or closes the gate. Raises Fault naming the failed rows; then there is no pass token."""
+    known(noun, row)
     artifact = NOUNS[noun](root / layout.artifact(noun, row))
     token = root / layout.pass_token(noun, row)
     token.unlink(missing_ok=True)

@@ -124,3 +124,15 @@ def test_a_pass_token_that_is_none_is_refused_by_name(tmp_path, content):
 def test_a_gate_after_what_is_no_artifact_is_refused(tmp_path, noun, row):
     with pytest.raises(Fault, match="not a noun|not the name of a row"):
         check(tmp_path, noun, row)
+
+
+def test_a_name_that_leads_out_of_its_folder_removes_nothing_there(tmp_path, monkeypatch, capsys):
+    from pipelines.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/checks/vectors").mkdir(parents=True)
+    precious = tmp_path / "precious.json"
+    precious.write_text("{}")
+    assert main(["check", "vectors", "../../../precious"]) == 2
+    assert precious.exists()
+    assert "not the name of a row" in capsys.readouterr().err
