@@ -104,11 +104,11 @@ def test_an_input_parameter_or_code_edited_during_the_run_fails_the_stage(projec
 
 
 def test_expectations_edited_while_the_gate_asks_them_do_not_pass(project):
-    run(project, "dvc", "repro", "ingest-slow")
     noun = project / "pipelines/artifacts/corpus.py"
+    slow = '        print("asking", flush=True)\n        __import__("time").sleep(3)\n        parts = []\n'
+    noun.write_text(noun.read_text().replace("        parts = []\n", slow))
     process = start(project, "dvc", "repro", "check-corpus-slow")
-    assert eventually(lambda: any("pipelines check corpus slow" in line for line in alive(project)))
-    time.sleep(1.0)  # it has read its own code by now, and Great Expectations takes longer than this to import
+    wait_for("asking", process)
     noun.write_text(noun.read_text() + "\n# edited\n")
     output = process.stdout.read()
     assert process.wait() != 0
@@ -118,9 +118,10 @@ def test_expectations_edited_while_the_gate_asks_them_do_not_pass(project):
 
 
 def test_parameters_edited_while_they_are_read_are_not_locked_as_valid(project):
-    process = start(project, "dvc", "repro", "params", "--force")
-    assert eventually(lambda: any("pipelines params" in line for line in alive(project)))
-    time.sleep(0.7)
+    method = project / "pipelines/ingest/slow.py"
+    method.write_text(method.read_text() + '\nprint("imported", flush=True)\ntime.sleep(3)\n')
+    process = start(project, "dvc", "repro", "params")
+    wait_for("imported", process)
     params = project / "params.yaml"
     params.write_text(params.read_text() + "\n# edited\n")
     output = process.stdout.read()
