@@ -134,6 +134,13 @@ def test_an_empty_review_stays_so_that_the_gate_can_name_it(tmp_path):
 # where it is looked for
 
 
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_validation(tmp_path):
+    source = parquet_of(tmp_path)
+    runs = {name: Run(tmp_path / name, seed=seed) for name, seed in {"one": 1, "again": 1, "other": 2}.items()}
+    hashes = {name: layout.hash_path(ingest(Params(source=str(source)), run).folder) for name, run in runs.items()}
+    assert hashes["one"] == hashes["again"] != hashes["other"]
+
+
 def test_a_part_of_the_data_set_is_not_taken_for_the_whole_unless_it_is_named(tmp_path, monkeypatch):
     folder = parquet_of(tmp_path).rename(tmp_path / "imdb")
     monkeypatch.setenv("WORDLOOM_DATA", str(tmp_path))

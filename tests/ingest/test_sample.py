@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import layout
 from pipelines.errors import Fault
 from pipelines.ingest.sample import Params, articles, draw_blocks, ingest, passages, prose, split_sentences
 from pipelines.method import Run
@@ -67,6 +68,11 @@ def test_every_passage_passes_the_gate_and_is_named_by_its_place_in_the_article(
 def test_no_markup_is_left(frame):
     leftover = re.compile(r"\[\[|\]\]|\{\{|\}\}|''|==|</?(?:ref|br|div)|&(?:amp|nbsp|lt);|File:|Category:|https?://|\(\s*[,;)]| ,")
     assert frame[frame["text"].str.contains(leftover)]["text"].tolist() == []
+
+
+def test_the_same_seed_gives_the_same_bytes(corpus, tmp_path):
+    again = ingest(Params(), Run(tmp_path / "again", seed=1))
+    assert layout.hash_path(again.folder) == layout.hash_path(corpus.folder)
 
 
 def test_the_seed_decides_the_blocks_and_nothing_else(frame, tmp_path):
