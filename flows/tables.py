@@ -45,7 +45,7 @@ def _figure(got: dict[str, Any] | None) -> str:
 
 def records(root: Path) -> list[dict[str, Any]]:
     """The records of runs, the newest first."""
-    paths = sorted((root / "runs" / "records").glob("*/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted((root / layout.RECORDS).glob("*/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [{**json.loads(path.read_text()), "when": path.stat().st_mtime} for path in paths]
 
 

@@ -78,7 +78,9 @@ def _scores(root: Path, row: str) -> None:
 def _record(root: Path, label: str, since: float) -> None:
     """What the run took: the newest record, where the stage really ran."""
     verb, _, row = label.partition("/")
-    records = [path for path in root.glob(f"runs/records/*/{row}-*.json") if re.fullmatch(rf"{re.escape(row)}-[0-9a-f]{{12}}", path.stem)]
+    records = [
+        path for path in (root / layout.RECORDS).glob(f"*/{row}-*.json") if re.fullmatch(rf"{re.escape(row)}-[0-9a-f]{{12}}", path.stem)
+    ]
     records = [path for path in records if json.loads(path.read_text()).get("verb") == verb]
     newest = max(records, key=lambda path: path.stat().st_mtime, default=None)
     if newest is not None and newest.stat().st_mtime >= since - 1:

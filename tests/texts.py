@@ -28,3 +28,14 @@ def two_topics(n_documents: int, seed: int) -> list[list[int]]:
     """Documents of twelve words each, from words 1 to 5 or from 6 to 10 alone."""
     rng = np.random.default_rng(seed)
     return [(rng.integers(1, 6, 12) + 5 * (i % 2)).tolist() for i in range(n_documents)]
+
+
+def labelled(folder, documents, words):
+    """Tokens of `words`, the first of them unknown; documents: (split, label, token ids)."""
+    with Run(folder).open(Tokens) as out:
+        out.append("vocab", token_id=range(len(words)), token=words, count=[0] + [1] * (len(words) - 1))
+        out.append(
+            doc_id=[f"d{i}" for i in range(len(documents))], split=[d[0] for d in documents],
+            label=[d[1] for d in documents], token_ids=[list(d[2]) for d in documents],
+        )  # fmt: skip
+    return out.artifact

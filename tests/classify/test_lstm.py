@@ -7,26 +7,19 @@ import torch
 from torch import nn
 
 from pipelines.artifacts.codings import Codings
-from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.classify import tfidf_logreg
 from pipelines.classify.lstm import Params, Reader, classify, padded, probabilities, rebuild
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
+from tests.texts import labelled
 
 WORDS = ["<unk>", "not", "good", "bad", "film", "the"]
 
 
 def tokens(folder, documents, words=WORDS):
-    """documents: (split, label, token ids)."""
-    with Run(folder).open(Tokens) as out:
-        out.append("vocab", token_id=range(len(words)), token=words, count=[0] + [1] * (len(words) - 1))
-        out.append(
-            doc_id=[f"d{i}" for i in range(len(documents))], split=[d[0] for d in documents],
-            label=[d[1] for d in documents], token_ids=[list(d[2]) for d in documents],
-        )  # fmt: skip
-    return out.artifact
+    return labelled(folder, documents, words)
 
 
 def orders(n=400, seed=0):

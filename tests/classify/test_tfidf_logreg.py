@@ -7,25 +7,18 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from pipelines.artifacts.tokens import Tokens
 from pipelines.classify.tfidf_logreg import Params, classify, count, frequent, inverse_frequency, probabilities, weigh
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
+from tests.texts import labelled
 
 N_WORDS = 30
 WORDS = ["<unk>", *(f"w{i}" for i in range(1, N_WORDS))]
 
 
 def tokens(folder, documents, words=WORDS):
-    """documents: (split, label, token ids)."""
-    with Run(folder).open(Tokens) as out:
-        out.append("vocab", token_id=range(len(words)), token=words, count=[0] + [1] * (len(words) - 1))
-        out.append(
-            doc_id=[f"d{i}" for i in range(len(documents))], split=[d[0] for d in documents],
-            label=[d[1] for d in documents], token_ids=[list(d[2]) for d in documents],
-        )  # fmt: skip
-    return out.artifact
+    return labelled(folder, documents, words)
 
 
 def topics(n=300, n_classes=3, seed=0):
