@@ -54,7 +54,7 @@ def run_stage(root: Path, verb: str, name: str) -> None:
 
 def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str, Any]:
     """The method's work, in the folder `aside`; gives what the record says of it."""
-    inputs = _read_inputs(root, row)
+    inputs = _read_inputs(root, row, stamp)
     device = _device(row)
     checkpoints = root / ".wordloom" / "checkpoints" / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
     run = Run(
@@ -71,8 +71,8 @@ def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str,
     return {"method": row.method.name, "artifact_bytes": artifact.n_bytes(), "device": device, "threads": row.world.threads}
 
 
-def _read_inputs(root: Path, row: Row) -> dict[str, Any]:
-    """The nouns that the row names, each past its gate. Raises Fault for all that are not."""
+def _read_inputs(root: Path, row: Row, stamp: dict[str, str]) -> dict[str, Any]:
+    """The nouns that the row names, each past its gate as it was stamped. Raises Fault for all that are not."""
     faults: list[str] = []
     inputs: dict[str, Any] = {}
     for argument, names in row.inputs.items():
@@ -81,7 +81,7 @@ def _read_inputs(root: Path, row: Row) -> dict[str, Any]:
         for name in names:
             nouns.append(wanted.noun(root / layout.artifact(wanted.noun.noun, name)))
             try:
-                check_token(root, wanted.noun.noun, name)
+                check_token(root, wanted.noun.noun, name, stamp[layout.artifact(wanted.noun.noun, name)])
             except Fault as fault:
                 faults += fault.faults
         if wanted.many:
@@ -93,10 +93,13 @@ def _read_inputs(root: Path, row: Row) -> dict[str, Any]:
     return inputs
 
 
-def check_token(root: Path, noun: str, name: str) -> str:
+def check_token(root: Path, noun: str, name: str, digest: str | None = None) -> str:
     """The artifact's hash, when its gate let exactly this artifact pass, by exactly this suite.
 
     An old token can come back (`dvc checkout`, the run-cache), so it is not its being there that counts.
+
+    Args:
+        digest: the hash, where it is known already: a large artifact takes its time to read.
     """
     from pipelines.expect import suite_hash
 
@@ -113,7 +116,7 @@ def check_token(root: Path, noun: str, name: str) -> str:
         raise Fault(f"{noun}/{name} has not passed its gate: {layout.pass_token(noun, name)} is missing. {again}") from None
     except ValueError as err:
         raise Fault(f"{layout.pass_token(noun, name)} is no pass token ({err}). Delete it. {again}") from err
-    digest = layout.hash_path(artifact)
+    digest = digest or layout.hash_path(artifact)
     if token.get("artifact") != digest:
         raise Fault(
             f"{noun}/{name} has not passed its gate: the pass token names artifact {str(token.get('artifact'))[:12]}, this is {digest[:12]}. {again}"
