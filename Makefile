@@ -3,11 +3,14 @@ IN = . .venv/bin/activate &&
 # as the stages do: threads that wait leave the core to others
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test check slow quick-slow lock clean
+.PHONY: run server test check slow quick-slow lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/ready  ## the whole pipeline on the embedded sample
 	$(IN) dvc repro && wordloom lock && { test -f report.html || wordloom report; }
+
+server: .venv/ready  ## Prefect's server for this project, at http://127.0.0.1:4200
+	$(IN) exec wordloom server
 
 test: .venv/ready  ## the fast tests
 	$(IN) pytest -m "not slow" -n 2 --dist loadfile
@@ -18,8 +21,9 @@ quick-slow: .venv/ready  ## the slow tests that continuous integration runs too
 slow: .venv/ready  ## all the slow tests
 	$(IN) pytest -m slow
 
-check: .venv/ready  ## style, import walls, types, docs against code
-	$(IN) ruff check . && ruff format --check . && lint-imports && mypy && python -m tests.docs && wordloom dag --check
+check: .venv/ready  ## style, import walls, types, docs against code, the environment against its lock
+	$(IN) ruff check . && ruff format --check . && lint-imports && mypy && python -m tests.docs && wordloom dag --check \
+	&& pip check && python -m tests.lock
 
 lock:  ## resolves pyproject.toml into requirements.lock, from the index' metadata
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install -q uv

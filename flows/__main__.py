@@ -33,12 +33,18 @@ def run(
     rows: Targets = None,
     jobs: Annotated[int, typer.Option(min=1, help="How many stages run at a time.")] = 2,
     wait: Annotated[bool, typer.Option(help="Wait for a run that is under way here, or fail.")] = True,
+    workers: Annotated[bool, typer.Option("--workers", help="Send the stages to workers of their queues.")] = False,
+    remote: Annotated[
+        str | None, typer.Option(help="The DVC remote between workers that have clones of their own.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Bring the DAG of dvc.yaml up to date, by a Prefect flow."""
     from flows import graph
     from tasks import dvc, report, workspace
 
     _in_project()
+    if remote and not workers:
+        raise Fault("--remote is how workers with clones of their own get their data; it needs --workers")
     with workspace.alone(ROOT, wait):
         part = graph.read(ROOT).of(rows or [])
         found, locked = dvc.status(ROOT), dvc.read_lock(ROOT)
@@ -48,7 +54,7 @@ def run(
             status = 0
         else:
             try:
-                status = _train(rows or [], jobs)
+                status = _train(rows or [], jobs, workers, remote)
             except KeyboardInterrupt:
                 print("stopped; nothing half-written is left. To go on: wordloom run", file=sys.stderr, flush=True)
                 status = 130
@@ -57,7 +63,7 @@ def run(
     sys.exit(status)
 
 
-def _train(rows: list[str], jobs: int) -> int:
+def _train(rows: list[str], jobs: int, workers: bool, remote: str | None) -> int:
     """Runs the flow in this process; gives the exit status."""
     from prefect.settings import PREFECT_API_URL
 
@@ -66,13 +72,15 @@ def _train(rows: list[str], jobs: int) -> int:
     url = PREFECT_API_URL.value()
     if url:
         _answers(url)
+    elif workers:
+        raise Fault("no Prefect server is named, so there are no workers. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
     else:
         print("Prefect: starting a server for this run", flush=True)
         url = server.embed(ROOT)
     print(f"Prefect: {url.removesuffix('/api')}", flush=True)
     from flows.train import train
 
-    state = train(str(ROOT.resolve()), rows, jobs, return_state=True)
+    state = train(str(ROOT.resolve()), rows, jobs, workers=workers, remote=remote, return_state=True)
     print(state.message, file=sys.stdout if state.is_completed() else sys.stderr, flush=True)
     return 0 if state.is_completed() else 2
 
@@ -85,6 +93,52 @@ def _answers(url: str) -> None:
         error = client.api_healthcheck()
     if error is not None:
         raise Fault(f"no Prefect server answers at {url} ({error}). Start it, or unset PREFECT_API_URL to get one for the run") from error
+
+
+@app.command()
+def worker(
+    queues: Annotated[list[str] | None, typer.Argument(help="The queues it serves; all when none is given.", metavar="QUEUE...")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many runs at a time.")] = None,
+) -> None:
+    """Start a worker here: it runs what the schedule and other runs send to its queues, in this folder."""
+    from flows import place
+
+    _in_project()
+    place.work(ROOT, queues or [], limit)
+
+
+@app.command()
+def server(
+    host: Annotated[str, typer.Option(help="The address of this machine on which it listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 4200,
+    database: Annotated[
+        str | None,
+        typer.Option(help="postgresql+asyncpg://USER@HOST/NAME; a password comes from the environment.", metavar="URL"),
+    ] = None,
+) -> None:
+    """Run Prefect's server, with this project deployed on it, until Ctrl-C."""
+    from flows import server as prefect_server
+
+    _in_project()
+    prefect_server.serve(ROOT, host, port, database)
+
+
+@app.command()
+def deploy(
+    gpus: Annotated[int | None, typer.Option(min=1, help="How many runs of the queue gpu at a time; 1, or what it was.")] = None,
+) -> None:
+    """Tell the Prefect server of this project: queues, deployments, automations."""
+    _in_project()
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.deploy import deploy as tell
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise Fault("no Prefect server is named. Start one: wordloom server; and say here where it is: export PREFECT_API_URL=...")
+    _answers(url)
+    for line in tell(ROOT, gpus):
+        print(line)
 
 
 @app.command()
@@ -132,8 +186,8 @@ def experiment(
 ) -> None:
     """Run a parameter file in a git worktree of its own, .wordloom/NAME."""
     from flows import experiments
-    from flows.git import changed, git, main_checkout
-    from tasks import dvc, report
+    from flows.git import git, main_checkout
+    from tasks import report
 
     _in_project()
     main = main_checkout(ROOT)
@@ -151,11 +205,7 @@ def experiment(
         )
     name, source = experiments.resolve(main, which)
     commit = git(main, "rev-parse", "--short", "HEAD")
-    # it has a dvc.lock of its own, and the parameters are those of the file, committed or not
-    edited = [path for path in changed(main, untracked=True) if path != dvc.LOCK and (main / path).resolve() != source.resolve()]
-    if edited:
-        first = f"{', '.join(edited[:5])}{' ...' if len(edited) > 5 else ''}"
-        print(f"the experiment runs commit {commit}; files not committed and so not in it, {len(edited)}: {first}", file=sys.stderr)
+    _not_committed(main, "experiment", source)
     tree = experiments.prepare(main, name, source)
     print(f"{name}: commit {commit} in {tree}", flush=True)
     status = experiments.run(tree, options or [], prefect)
@@ -163,6 +213,55 @@ def experiment(
         report.complete(tree)
     if (tree / REPORT).exists():
         print(f"{name}: report at {tree / REPORT}")
+    sys.exit(status)
+
+
+def _not_committed(main: Path, what: str, *sources: Path) -> None:
+    """Says what somebody may think to be in the worktree, and is not."""
+    from flows import experiments
+    from flows.git import git
+
+    edited, commit = experiments.left_out(main, *sources), git(main, "rev-parse", "--short", "HEAD")
+    if edited:
+        first = f"{', '.join(edited[:5])}{' ...' if len(edited) > 5 else ''}"
+        print(f"the {what} runs commit {commit}; files not committed and so not in it, {len(edited)}: {first}", file=sys.stderr)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="Which rows to multiply, and how; docs/sweeps.md says what it holds.", metavar="FILE")],
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many stages run at a time; else as the file says.")] = None,
+    workers: Annotated[bool, typer.Option("--workers", help="Stages go to the queues' workers, as in wordloom run.")] = False,
+    table: Annotated[bool, typer.Option("--table", help="Run nothing; show the table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
+) -> None:
+    """Run a row with many values of its knobs, and show their scores side by side."""
+    from flows import sweep as sweeps
+    from flows import tables
+    from flows.git import main_checkout
+
+    _in_project()
+    main = main_checkout(ROOT)
+    it = sweeps.read(main, file)
+    status = 0
+    if not table:
+        _not_committed(main, "sweep", it.file, it.base)
+        tree = sweeps.prepare(main, it)
+        n = sum(bool(row.points) for row in it.all())
+        print(f"{it.name}: {len(sweeps.points_of(it))} points, {n} rows, in {tree}", file=sys.stderr, flush=True)
+        status = sweeps.run(main, it, jobs, workers)
+        if status == 0:
+            try:
+                print(f"{it.name}: kept as the DVC experiment {sweeps.save(tree, it)}", file=sys.stderr)
+            except Fault as fault:  # the sweep is done and its table can be shown
+                print(f"{it.name}: not kept as a DVC experiment: {fault}", file=sys.stderr)
+    elif not (sweeps.place(main, it) / ".git").is_file():
+        raise Fault(f"{file} has not run yet. Run: wordloom sweep {file}")
+    found = sweeps.lines(sweeps.place(main, it), it)
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _show(tables.sweep(found))
     sys.exit(status)
 
 
@@ -243,6 +342,45 @@ def runs(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
         print("no stage has run here yet. Run: wordloom run")
     else:
         _show(tables.runs(found))
+
+
+@app.command()
+def verify(
+    rows: Targets = None,
+    remote: Annotated[str | None, typer.Option(help="A DVC remote that is hashed, too; else the default serves --repair.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make it whole: from data/, the remote, or by running again.")] = False,
+) -> None:
+    """Hash what dvc.lock refers to, in DVC's cache and in data/."""
+    from flows import verify as verifying
+
+    _in_project()
+    print(verifying.verify(ROOT, rows or [], remote, repair))
+
+
+@app.command()
+def push(rows: Targets = None, remote: Annotated[str | None, typer.Option(help="A DVC remote; else the default.")] = None) -> None:
+    """Hash what these rows made, and upload it to a DVC remote."""
+    from flows.verify import size, stages_of
+    from tasks import cache
+
+    _in_project()
+    n, n_bytes = cache.push(ROOT, stages_of(ROOT, rows or []), remote)
+    print(f"{n:,} objects, {size(n_bytes)}, are at the remote")
+
+
+@app.command()
+def clean(
+    keep_days: Annotated[int, typer.Option(min=0, help="What is younger stays, and what commits of these days refer to.")] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would be.")] = False,
+) -> None:
+    """Remove what killed runs left, old checkpoints, and what nothing refers to in DVC's cache."""
+    from flows import cleanup
+    from flows.git import main_checkout
+    from flows.verify import size
+
+    _in_project()
+    done = cleanup.clean(main_checkout(ROOT), keep_days, dry_run)
+    print("\n".join([*done.lines, f"{size(done.n_bytes)} {'would be freed' if dry_run else 'freed'}"]))
 
 
 def _show(table: object) -> None:

@@ -4,20 +4,23 @@ The worktree has its own params.yaml, dvc.yaml, dvc.lock and data/; DVC's cache 
 the main checkout's. Nothing of the user's is overwritten: neither there nor here.
 """
 
+import contextlib
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from flows.git import changed, git
+from flows.git import changed, commit_of, file_at, git
 from pipelines import layout
 from pipelines.errors import Fault, nearest
 from tasks import children, dvc, workspace
 
 FOLDER = ".wordloom"
 FILES = "experiments"
-TAKEN = {"locks", "checkpoints", "main"}  # other things that lie in .wordloom, and the name of the main checkout
+SENT = "sent"  # .wordloom/sent/NAME: worktrees for stages that an orchestrator elsewhere sends here
+TAKEN = {"locks", "checkpoints", "main", SENT}  # other things that lie in .wordloom, and the name of the main checkout
 OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
 SHARED = (layout.RAW, layout.RECORDS)
 COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
@@ -51,18 +54,30 @@ def check_name(name: str) -> None:
         raise Fault(f"an experiment cannot be called {name!r}: {FOLDER} keeps other things under that name")
 
 
-def prepare(root: Path, name: str, source: Path) -> Path:
-    """Makes or moves the worktree to the current commit, with the experiment's parameters.
+def left_out(root: Path, *sources: Path) -> list[str]:
+    """The files that an experiment does not have, since no commit has them as they are."""
+    # it has a dvc.lock of its own, and the parameters are those of the file, committed or not
+    known = {(root / dvc.LOCK).resolve(), *(source.resolve() for source in sources)}
+    return [path for path in changed(root, untracked=True) if (root / path).resolve() not in known]
+
+
+def prepare(root: Path, name: str, source: Path, text: str | None = None, revision: str = "HEAD", tree: Path | None = None) -> Path:
+    """Makes or moves the worktree to a commit, with the experiment's parameters.
+
+    Args:
+        source: the parameter file, as messages name it.
+        text: what the file holds, when that is not what it holds now.
+        tree: where the worktree lies, if not in its usual place.
 
     Raises:
         Fault: the parameters are not right, or somebody's files are in the way; a worktree made for it is gone again.
     """
     try:
-        text = source.read_text(encoding="utf-8")
+        text = source.read_text(encoding="utf-8") if text is None else text
     except UnicodeDecodeError as err:
         raise Fault(f"{source} is not UTF-8: {err}. Save it as UTF-8") from err
-    commit = git(root, "rev-parse", "HEAD")
-    tree = place(root, name)
+    commit = commit_of(root, revision)
+    tree = tree or place(root, name)
     is_new = not (tree / ".git").is_file()
     if is_new:
         if tree.exists() and any(tree.iterdir()):
@@ -70,7 +85,7 @@ def prepare(root: Path, name: str, source: Path) -> Path:
         git(root, "worktree", "prune")
         git(root, "worktree", "add", "--detach", str(tree), commit)
     else:
-        _move(tree, source, commit)
+        _move(tree, source, text, commit)
     try:
         _fill(root, tree, source, text)
     except BaseException:
@@ -78,6 +93,37 @@ def prepare(root: Path, name: str, source: Path) -> Path:
             _drop(root, tree)
         raise
     return tree
+
+
+def committed(root: Path, name: str, revision: str) -> tuple[Path, str]:
+    """The parameter file of an experiment and what it holds at a revision; that of the project when it has none of its own."""
+    check_name(name)
+    own = f"{FILES}/{name}.yaml"
+    path = own if git(root, "ls-tree", "--name-only", "--end-of-options", revision, "--", own) else layout.PARAMS
+    return root / path, file_at(root, revision, path)
+
+
+@contextlib.contextmanager
+def opened(root: Path, name: str, text: str, revision: str) -> Iterator[Path]:
+    """A worktree for the stages that are sent to this clone, several of which may work in it at the same time."""
+    tree = root / FOLDER / SENT / name
+    with contextlib.ExitStack() as held:
+        with workspace.alone(root, lock=f"{FOLDER}/locks/{SENT}-{name}"):
+            if not _is_current(tree, text, revision):
+                with workspace.alone(tree) if tree.exists() else contextlib.nullcontext():
+                    prepare(root, name, tree / layout.PARAMS, text, revision, tree)
+            held.enter_context(workspace.shared(tree))
+        yield tree
+
+
+def _is_current(tree: Path, text: str, revision: str) -> bool:
+    copied, params = tree / COPIED, tree / layout.PARAMS
+    return (
+        (tree / ".git").is_file()
+        and all(path.exists() and path.read_text(encoding="utf-8") == text for path in (copied, params))
+        and git(tree, "rev-parse", "HEAD") == revision
+        and not set(changed(tree)) - OURS
+    )
 
 
 def _fill(root: Path, tree: Path, source: Path, text: str) -> None:
@@ -94,7 +140,7 @@ def _fill(root: Path, tree: Path, source: Path, text: str) -> None:
         raise Fault(f"{source}: {line}" for line in lines[-20:] or [f"python -m pipelines dag ended with {written.returncode}"])
 
 
-def _move(tree: Path, source: Path, commit: str) -> None:
+def _move(tree: Path, source: Path, text: str, commit: str) -> None:
     """Takes a worktree that is there to another commit; what somebody wrote in it stops us."""
     edited = [path for path in changed(tree) if path not in OURS]
     if edited:
@@ -103,7 +149,7 @@ def _move(tree: Path, source: Path, commit: str) -> None:
             "Commit them on a branch there, or take them back, and run again"
         )
     copied, params = tree / COPIED, tree / layout.PARAMS
-    if copied.exists() and params.exists() and params.read_bytes() not in (copied.read_bytes(), source.read_bytes()):
+    if copied.exists() and params.exists() and params.read_bytes() not in (copied.read_bytes(), text.encode()):
         raise Fault(f"{params} was edited by hand. Copy it over {source} to keep the edit, or delete it, and run again")
     lock = (tree / dvc.LOCK).read_text() if (tree / dvc.LOCK).exists() else None
     for path in OURS & set(changed(tree)):

@@ -8,11 +8,34 @@ from pipelines.errors import Fault
 
 def git(root: Path, *args: str) -> str:
     """What a git command prints. Raises Fault with what it says when it fails."""
-    done = subprocess.run(["git", *args], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return _ask(root, *args).strip()
+
+
+def file_at(root: Path, revision: str, path: str) -> str:
+    """A file's text at a revision, to the last blank."""
+    return _ask(root, "show", "--end-of-options", f"{revision}:{path}")
+
+
+def _ask(root: Path, *args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise Fault(f"git {args[0]} in {root}: {said[-1]}")
-    return done.stdout.strip()
+    return done.stdout
+
+
+def commit_of(root: Path, revision: str) -> str:
+    """The commit that a revision names, fetched when this clone does not know it yet. Raises Fault when there is none."""
+    if revision.startswith("-") or "\0" in revision:  # git would read an option; no argument can hold a NUL
+        raise Fault(f"{revision!r} cannot be a git revision; give a commit, a branch or a tag")
+    names = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    found = subprocess.run(["git", *names], cwd=root, capture_output=True, text=True).stdout.strip()
+    if not found:
+        subprocess.run(["git", "fetch", "--quiet", "--all"], cwd=root, stdin=subprocess.DEVNULL, capture_output=True)
+        found = subprocess.run(["git", *names], cwd=root, capture_output=True, text=True).stdout.strip()
+    if not found:
+        raise Fault(f"git in {root.resolve()} knows no commit {revision!r}, after a fetch too. Push it to where this clone fetches from")
+    return found
 
 
 def changed(root: Path, untracked: bool = False) -> list[str]:

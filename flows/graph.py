@@ -9,6 +9,8 @@ from pipelines.errors import Fault, nearest
 from pipelines.layout import DAG
 from tasks import dvc
 
+PLACEMENT = ("queue", "retries", "retry_delay_s", "timeout_s", "priority")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -21,12 +23,26 @@ class Stage:
     outs: tuple[str, ...]
     queue: str = "cpu"
     retries: int = 0
+    retry_delay_s: int = 10
     timeout_s: int = 86_400
+    priority: int = 0
 
     @property
     def label(self) -> str:
         """What people call it: embed/glove."""
         return f"{self.verb}/{self.row}" if self.row else self.verb
+
+    @property
+    def placement(self) -> str:
+        """Where and how often it is tried, in words; what is as usual is left out."""
+        said = [self.queue]
+        if self.retries:
+            said.append(f"{self.retries} retries from {self.retry_delay_s} s on")
+        if self.timeout_s != Stage.timeout_s:
+            said.append(f"at most {self.timeout_s} s")
+        if self.priority:
+            said.append(f"priority {self.priority}")
+        return ", ".join(said)
 
 
 @dataclass(frozen=True)
@@ -65,9 +81,12 @@ class Graph:
 def read(root: Path) -> Graph:
     """The graph of dvc.yaml: a stage comes after another whose output is one of its dependencies, lies in it, or around it."""
     stages: dict[str, Stage] = {}
-    bodies = dvc.load(root / DAG).get("stages")
+    tree = dvc.load(root / DAG)
+    bodies = tree.get("stages") if isinstance(tree, dict) else None
     if not bodies:
         raise Fault(f"{DAG} is missing in {root.resolve()}, or has no stages. Go to the project's folder, or run: wordloom dag")
+    if not isinstance(bodies, dict) or not all(map(_is_stage, bodies, bodies.values())):
+        raise Fault(f"{DAG}: stages are not names with keys and values, as DVC reads them. Run: wordloom dag")
     for name, body in bodies.items():
         if "cmd" not in body:
             raise Fault(f"{DAG}: stage {name} has no cmd of its own; explicit stages are read, no foreach or matrix. Run: wordloom dag")
@@ -75,7 +94,7 @@ def read(root: Path) -> Graph:
         stages[name] = Stage(
             name, str(meta.get("verb", name)), str(meta.get("row", "")) if "verb" in meta else "",
             tuple(_paths(body, "deps")), tuple(_paths(body, "outs", "metrics", "plots")),
-            **{key: meta[key] for key in ("queue", "retries", "timeout_s") if key in meta},
+            **{key: meta[key] for key in PLACEMENT if key in meta},
         )  # fmt: skip
     makers = {out: stage.name for stage in stages.values() for out in stage.outs}
     folders: dict[str, list[str]] = {}  # a folder -> the outputs below it
@@ -91,6 +110,19 @@ def read(root: Path) -> Graph:
                 # two outputs below one dependency are told apart by their own names
                 upstream[stage.name][dep if out in around else out] = makers[out]
     return Graph(stages, upstream)
+
+
+def _is_stage(name: Any, body: Any) -> bool:
+    """Whether it has a stage's shape, and a name that is no option on DVC's command line."""
+    lists = [body.get(key) or [] for key in ("deps", "outs", "metrics", "plots")] if isinstance(body, dict) else [None]
+    return (
+        isinstance(name, str)
+        and not name.startswith("-")
+        and all(
+            isinstance(paths, list) and all(isinstance(path, str) or (isinstance(path, dict) and path) for path in paths) for paths in lists
+        )
+        and isinstance(body.get("meta") or {}, dict)
+    )
 
 
 def _paths(body: Mapping[str, Any], *keys: str) -> list[str]:

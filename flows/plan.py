@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import graph
-from flows.graph import Graph
+from flows.graph import Graph, Stage
 from pipelines.layout import PARAMS
 from tasks import dvc
 
@@ -84,12 +84,13 @@ def text(root: Path, part: Graph, everything: bool = False) -> str:
     must, may = plan(root, part)
     lines = []
     for name, it in part.stages.items():
+        label = it.label if it.placement == Stage.queue and not everything else f"{it.label} [{it.placement}]"
         if name in must:
-            lines += [f"{it.label}: {line}" for line in must[name]]
+            lines += [f"{label}: {line}" for line in must[name]]
         elif name in may:
-            lines.append(f"{it.label}: only if the output of {' or '.join(may[name])} changes")
+            lines.append(f"{label}: only if the output of {' or '.join(may[name])} changes")
         elif everything:
-            lines.append(f"{it.label}: up to date")
+            lines.append(f"{label}: up to date")
     if not must:
         return "\n".join([*lines, f"all {len(part.stages)} stages are up to date"])
     return "\n".join([*lines, f"{len(must)} of {len(part.stages)} stages have to run, {len(may)} more may have to"])

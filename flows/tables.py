@@ -24,6 +24,41 @@ def scores(workspaces: dict[str, Path]) -> list[dict[str, Any]]:
     return [{"of": of, "metric": metric, "on": on, "values": values} for (of, metric, on), values in sorted(found.items())]
 
 
+def figures(root: Path, row: str) -> list[dict[str, Any]]:
+    """What a row of evaluate found, a line per figure."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(root / layout.artifact("scores", row) / "scores.parquet").to_pylist()
+
+
+def sweep(entries: list[dict[str, Any]]) -> Any:
+    """The points of a sweep as a table: their knobs, their scores. A column says of which row it is where there are several."""
+    from rich.table import Table
+
+    knobs = list(dict.fromkeys((row, knob) for entry in entries for row, point in entry["point"].items() for knob in point))
+    scored = list(dict.fromkeys((s["row"], s["metric"], s["on"]) for entry in entries for s in entry["scores"]))
+    many = {len({row for row, *_ in columns}) > 1 for columns in (knobs, scored)}
+    table = Table(
+        *(f"{row.partition('.')[2]} {knob}" if True in many else knob for row, knob in knobs),
+        *(f"{row.partition('/')[2]} {metric} {on}" if True in many else f"{metric} {on}" for row, metric, on in scored),
+        *([""] if not all(entry["done"] for entry in entries) else []),
+    )
+    for entry in entries:
+        got = {(s["row"], s["metric"], s["on"]): s for s in entry["scores"]}
+        table.add_row(
+            *(_value(entry["point"].get(row, {}), knob) for row, knob in knobs),
+            *(_figure(got.get(column)) for column in scored),
+            *([] if entry["done"] else ["not done"]),
+        )
+    return table
+
+
+def _value(point: dict[str, Any], knob: str) -> str:
+    from rich.markup import escape
+
+    return escape(str(point[knob])) if knob in point else ""
+
+
 def compared(entries: list[dict[str, Any]], names: Iterable[str]) -> Any:
     """The scores as a table, a column per workspace."""
     from rich.table import Table

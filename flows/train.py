@@ -4,8 +4,9 @@ DVC says what has changed and runs each stage; Prefect runs, waits, retries and 
 up to date when its turn comes is not submitted.
 """
 
+import contextlib
 import subprocess
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -14,18 +15,23 @@ from typing import Any
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import graph
+from flows import experiments, graph
+from flows.git import changed, commit_of, git, main_checkout
 from flows.graph import Graph, Stage
+from flows.place import die_with_worker
+from pipelines import layout
 from pipelines.errors import Fault
-from pipelines.layout import DAG
-from tasks import children, dvc, stage, workspace
+from pipelines.layout import DAG, SUMMARY
+from tasks import children, dvc, report, show, stage, workspace
 
 TICK_S = 5.0  # how often a waiting flow looks whether somebody cancelled it
 ONE_AT_A_TIME = {"gpu"}  # two stages on one GPU would share its memory
+HERE = {"params", "report"}  # stages of the whole project, which no worker takes: they read what is beside the artifacts
 
 
 @dataclass
@@ -55,29 +61,45 @@ class Outcome:
 
 
 def _name() -> str:
-    """The run's name in the UI: the folder, and the commit when there is one."""
-    root = Path(flow_run.parameters.get("root") or ".").resolve()
+    """The run's name in the UI: the folder or the experiment, and the commit when there is one."""
+    asked = flow_run.parameters
+    root = Path(asked.get("root") or ".").resolve()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
-    return f"{root.name} {commit.stdout.strip()}".strip()
+    return f"{asked.get('experiment') or root.name} {asked.get('revision') or commit.stdout.strip()}".strip()
 
 
 @flow(name="train", flow_run_name=_name, task_runner=ThreadPoolTaskRunner())
-def train(root: str | None = None, targets: list[str] | None = None, jobs: int = 2) -> State:
+def train(
+    root: str | None = None, targets: list[str] | None = None, jobs: int = 2,
+    experiment: str | None = None, revision: str | None = None, workers: bool = False, remote: str | None = None,
+) -> State:  # fmt: skip
     """Brings the DAG up to date, what is independent at the same time.
 
     Args:
         root: the project's folder; the current one when it is not given.
         targets: stage names or verb/row; what they need is brought up to date first. All when not given.
         jobs: how many stages run at a time.
+        experiment: work in this experiment's worktree instead, with the parameters of experiments/NAME.yaml, or
+            of params.yaml when there is no such file. What somebody edits in the folder meanwhile is not in it.
+        revision: the commit, branch or tag that the experiment runs; the one that is checked out when not given.
+        workers: send the stages to workers of their queues.
+        remote: the DVC remote between workers that have clones of their own; they share this folder when not given.
     """
+    die_with_worker()
     place = Path(root or ".").resolve()
     children.ALL.open()
     try:
-        with workspace.alone(place):
-            part = graph.read(place).of(targets or [])
-            outcome = walk(part, Judge(place, part), Starter(place), jobs, _is_cancelled)
+        with _workspace(place, experiment, revision) as tree:
+            part = graph.read(tree).of(targets or [])
+            about = show.workspace(tree)
+            _tag(about)
+            starter = Starter(tree, _workers(tree, part, experiment, remote) if workers else None, [about])
+            # workers keep to the limits of their queues
+            outcome = walk(part, Judge(tree, part), starter, jobs, is_cancelled, () if workers else ONE_AT_A_TIME)
             children.ALL.stop()
-            dvc.order_lock(place)
+            dvc.order_lock(tree)
+            if not outcome.failed and any(SUMMARY in it.outs for it in part.stages.values()):
+                report.complete(tree)
     except Fault as fault:
         return Failed(message=str(fault))
     finally:  # a signal comes this way too
@@ -86,6 +108,60 @@ def train(root: str | None = None, targets: list[str] | None = None, jobs: int =
     if outcome.cancelled:
         return Cancelled(message=text)
     return Failed(message=text) if outcome.failed else Completed(message=text)
+
+
+@contextlib.contextmanager
+def _workspace(root: Path, experiment: str | None, revision: str | None) -> Iterator[Path]:
+    """The folder itself, or an experiment's worktree at a commit; nobody else runs there meanwhile."""
+    if experiment is None:
+        if revision is not None:
+            raise Fault("a revision runs in a worktree of its own: give an experiment, too, by whose name it is kept")
+        with workspace.alone(root):
+            yield root
+        return
+    main = main_checkout(root)
+    commit = commit_of(main, revision or "HEAD")
+    source, text = experiments.committed(main, experiment, commit)
+    tree = experiments.place(main, experiment)
+    with contextlib.ExitStack() as held:
+        with workspace.alone(main, lock=f"{experiments.FOLDER}/locks/experiment-{experiment}"):
+            if tree.exists():
+                held.enter_context(workspace.alone(tree))
+            experiments.prepare(main, experiment, source, text, commit)
+            held.enter_context(workspace.alone(tree))
+        yield tree
+
+
+def _tag(tag: str) -> None:
+    """Adds a tag to this run, whoever started it."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # a run without its tag is a run all the same
+        client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, tag])
+
+
+def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None) -> dict[str, Any]:
+    """What workers have to be told besides the stage. Raises Fault when no deployment could take it."""
+    queues = sorted({it.queue for it in part.stages.values() if it.verb not in HERE})
+    with get_client(sync_client=True) as client:
+        missing = []
+        for queue in queues:
+            try:
+                client.read_deployment_by_name(f"stage/{queue}")
+            except ObjectNotFound:
+                missing.append(f"no deployment stage/{queue} for the stages of queue {queue}. Run: wordloom deploy")
+    if missing:
+        raise Fault(missing)
+    if remote is None:
+        return {"clone": None}
+    edited = [path for path in changed(root) if path not in experiments.OURS]
+    if edited or (experiment is None and layout.PARAMS in changed(root)):
+        raise Fault(
+            f"workers with clones of their own run what is committed, and {root} has edits in {', '.join(edited or [layout.PARAMS])}. "
+            "Commit them, or run without --remote"
+        )
+    return {"clone": {"experiment": experiment or "main", "revision": git(root, "rev-parse", "HEAD"), "remote": remote}}
 
 
 class Judge:
@@ -104,16 +180,25 @@ class Judge:
 
 
 class Starter:
-    """Submits a stage as a task, after the tasks that made what it reads."""
+    """Submits a stage as a task, after the tasks that made what it reads.
 
-    def __init__(self, root: Path):
-        self.root = root
+    Args:
+        workers: what workers have to be told; None runs the stages on this machine.
+        tags: of each task.
+        again: run a stage whether or not something changed.
+    """
+
+    def __init__(self, root: Path, workers: dict[str, Any] | None = None, tags: Collection[str] = (), again: bool = False):
+        self.root, self.workers, self.tags, self.again = root, workers, tags, again
         self.futures: dict[str, Any] = {}
 
     def __call__(self, it: Stage, before: Collection[str]) -> Any:
-        task = stage.of(it.label, it.verb, it.row, it.queue, it.retries)
+        task = stage.of(it.label, it.verb, it.row, it.queue, it.retries, it.retry_delay_s, self.tags)
         earlier = [self.futures[name] for name in sorted(before) if name in self.futures]  # the lines in the UI's graph
-        self.futures[it.name] = task.submit(str(self.root), it.name, it.label, it.timeout_s, wait_for=earlier)
+        order = None
+        if self.workers is not None and it.verb not in HERE:
+            order = {"queue": it.queue, "tags": [it.verb, it.row, *self.tags], "before": sorted(before), **self.workers}
+        self.futures[it.name] = task.submit(str(self.root), it.name, it.label, it.timeout_s, order, self.again, wait_for=earlier)
         return self.futures[it.name]
 
 
@@ -123,17 +208,21 @@ def walk(
     start: Callable[[Stage, Collection[str]], Any],
     jobs: int,
     cancelled: Callable[[], bool] = lambda: False,
+    alone: Collection[str] = ONE_AT_A_TIME,
 ) -> Outcome:
-    """Starts each stage that has to run when all before it have ended; what failed stops only what comes after it.
+    """Starts each stage that has to run when all before it have ended, the one with the highest priority first.
+
+    What failed stops only what comes after it.
 
     Args:
         why: (stage, stages that ran) -> the reason to run it, or None.
         start: (stage, stages before it) -> a future of Prefect's.
         jobs: how many run at a time.
         cancelled: asked now and then while waiting; when it says so, all are stopped.
+        alone: the queues whose stages run one at a time.
     """
     outcome = Outcome()
-    waiting = list(part.stages)
+    waiting = sorted(part.stages, key=lambda name: -part.stages[name].priority)
     running: dict[str, Stage] = {}
     done: SimpleQueue[tuple[str, Any]] = SimpleQueue()
     while waiting or running:
@@ -146,7 +235,7 @@ def walk(
                 continue
             elif why(name, outcome.ran) is None:
                 outcome.current.append(name)
-            elif len(running) >= jobs or (it.queue in ONE_AT_A_TIME and any(other.queue == it.queue for other in running.values())):
+            elif len(running) >= jobs or (it.queue in alone and any(other.queue == it.queue for other in running.values())):
                 continue
             else:
                 running[name] = it
@@ -180,7 +269,7 @@ def failure(future: Any) -> str | None:
     return future.state.message or future.state.name
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Whether somebody pressed Cancel in the UI; a flow in this process is not told otherwise."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:

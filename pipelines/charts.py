@@ -4,11 +4,13 @@ Every function takes plain data and gives Markup; all text that comes from data 
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+MOST_CLASSES = 120  # of a confusion matrix that is drawn
 NODE = (134, 46)  # width, height of a box of the graph
 GAP = (34, 12)
 
@@ -152,6 +154,74 @@ def heat_map(labels: Sequence[str], cells: dict[tuple[int, int], int]) -> Markup
             tone = "count on" if share > 0.5 else "count"
             parts.append(_text(left + j * size + size / 2, top + i * size + size / 2 + 4, f"{count}", tone, anchor="middle", font=11))
     return _svg(left + n * size + 4, top + n * size + 4, parts, "heat", "confusion matrix")
+
+
+def curves(curve: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
+    """One chart per quantity: loss with valid_loss, accuracy with valid_accuracy, over the first column."""
+    names = list(dict.fromkeys(name for step in curve for name in step))
+    x, quantities = names[0], {}
+    for name in names[1:]:
+        quantities.setdefault(name.rpartition("_")[2], []).append(name)
+    made = []
+    for quantity, columns in quantities.items():
+        series = {name: [(step[x], step[name]) for step in curve if x in step and name in step] for name in columns}
+        series = {name: line for name, line in series.items() if line}
+        if series:
+            made.append({"quantity": quantity, "names": list(series), "picture": lines(series, x)})
+    return made
+
+
+def confusions(cells: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
+    """Per classifier: the matrix as a picture, and what is mistaken most."""
+    found = []
+    for of in dict.fromkeys(cell["of"] for cell in cells):
+        mine = [cell for cell in cells if cell["of"] == of]
+        labels = sorted({cell["actual"] for cell in mine} | {cell["predicted"] for cell in mine})
+        place = {label: i for i, label in enumerate(labels)}
+        matrix = {(place[cell["actual"]], place[cell["predicted"]]): int(cell["count"]) for cell in mine}
+        wrong = sorted((cell for cell in mine if cell["actual"] != cell["predicted"]), key=lambda cell: -int(cell["count"]))
+        picture = heat_map(labels, matrix) if len(labels) <= MOST_CLASSES else ""
+        found.append({"of": of, "picture": picture, "wrong": wrong[:8] if len(labels) > 2 else [], "n_classes": len(labels)})
+    return found
+
+
+def image(pictures: Sequence[tuple[str, Sequence[str], Markup]]) -> str:
+    """An SVG file of charts one below the other, for where the page's style sheet is not.
+
+    Args:
+        pictures: title, names of the lines (none without a legend), chart.
+    """
+    scale, parts, y = 2, [], 12.0
+    sizes = [[float(number) for number in SIZE.findall(chart)[0]] for _, _, chart in pictures]
+    width = max(size[0] for size in sizes) * scale + 40
+    for (title, names, chart), (w, h) in zip(pictures, sizes, strict=True):
+        parts.append(_text(20, y + 20, title, "title"))
+        x = 20.0
+        for i, name in enumerate(names):
+            parts.append(Markup('<rect class="key s{}" x="{:.0f}" y="{:.0f}" width="18" height="4"/>').format(i % 6, x, y + 38))
+            parts.append(_text(x + 24, y + 44, name, "named"))
+            x += 46 + 11 * len(name)
+        y += 58 if names else 34
+        parts.append(
+            Markup('<svg x="20" y="{:.0f}" width="{:.0f}" height="{:.0f}" viewBox="0 0 {:.0f} {:.0f}">{}</svg>').format(
+                y, w * scale, h * scale, w, h, Markup(chart)
+            )
+        )
+        y += h * scale + 16
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="{0:.0f}" height="{1:.0f}" viewBox="0 0 {0:.0f} {1:.0f}"><style>{2}</style>'
+        '<rect width="100%" height="100%" fill="#fff"/>{3}</svg>'
+    ).format(width, y, Markup(STYLE), Markup("").join(parts))
+
+
+SIZE = re.compile(r'^<svg class="\w+" width="(\d+)" height="(\d+)"')
+COLOURS = ("#2563a8", "#d9822b", "#1a8f7a", "#a6428f", "#8a7a18", "#5b6472")  # of the report's light scheme
+STYLE = """
+text { fill: #1d2430; font: 11px system-ui, sans-serif } .title { font-size: 20px; font-weight: 600 } .named { font-size: 17px; fill: #667085 }
+.dim { fill: #667085; font-size: 10.5px } .grid { stroke: #dfe3ea; fill: none } .unseen { opacity: 0 }
+.line { fill: none; stroke-width: 1.8; stroke-linejoin: round }
+.empty { fill: #f1f4f8 } .hit { fill: #1a7f4b } .miss { fill: #c0392b } .on { fill: #fff }
+""" + " ".join(f".line.s{i} {{ stroke: {c} }} circle.s{i}, .key.s{i} {{ fill: {c} }}" for i, c in enumerate(COLOURS))
 
 
 def figure(value: float | None) -> str:

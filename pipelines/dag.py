@@ -127,10 +127,11 @@ def _row_stage(row: Row) -> dict[str, Any]:
 def _sources(row: Row) -> list[str]:
     """The files that a row reads besides its inputs, which DVC must be able to name."""
     found = row.method.sources(row.knobs)
-    wrong = [path for path in found if "${" in path or path.startswith("data/")]
+    wrong = [path for path in found if not path or not path.isprintable() or "${" in path or path.startswith("data/")]
     if wrong:
         raise Fault(
-            f"{PARAMS}: {row.verb}.{row.name} reads {path!r}; a source is outside data/, without '${{' in its name" for path in wrong
+            f"{PARAMS}: {row.verb}.{row.name} reads {path!r}; a source is outside data/, in printable characters without '${{'"
+            for path in wrong
         )
     return found
 

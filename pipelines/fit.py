@@ -7,14 +7,20 @@
 
 Each epoch draws its chance from (seed, epoch) alone. A training that was killed and goes on from its
 checkpoint therefore ends with the same bytes, and no generator's state has to be kept.
+
+Where device memory runs out, a batch is computed in 2, 4, ... pieces whose gradients are added up. With
+several devices (run.fabric) each computes a piece of every batch. Either way a step descends the mean
+over the whole batch; but what a layer draws or takes a mean of (dropout, batch norm) is of its piece,
+so the weights are then not those of an undivided batch.
 """
 
 import functools
+import gc
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +32,10 @@ if TYPE_CHECKING:  # so that the loop runs where there is no Arrow
     from pipelines.method import Run
 
 Batch = Sequence[np.ndarray]  # what a model is called with, and a loss after its model
+Axis = int | Sequence[int]  # along which a part of a batch holds its items: one for all parts, or one each
 Weights = dict[str, Tensor]
+T = TypeVar("T")
+MAX_SPLIT = 16  # pieces of a batch, at most; beyond it a batch that size was no good idea
 # fused: one pass over the memory, a fifth of the time for a table of 49,000 word vectors on two cores
 ADAM = functools.partial(torch.optim.Adam, fused=True)
 
@@ -75,6 +84,7 @@ def fit(
     recipe: Recipe,
     validate: Callable[[], dict[str, float]] | None = None,
     n_items: int | None = None,
+    item_axis: Axis = 0,
 ) -> int:
     """Trains `model` in place, on run.device.
 
@@ -84,28 +94,38 @@ def fit(
         validate: figures of the model as it is, `valid_loss` among them; called after each epoch in
             evaluation mode. The weights of the epoch with the lowest valid_loss are kept.
         n_items: items in an epoch, so that the time left can be told.
+        item_axis: where the items lie in the parts of a batch.
 
     Returns:
         The epoch, from 1, whose weights the model now has.
 
     Raises:
-        Fault: the loss is no longer a number.
+        Fault: the loss is no longer a number; the device has too little memory even for a piece of a batch.
     """
+    try:
+        return _fit(model, batches, loss, run, recipe, validate, n_items, item_axis)
+    except torch.OutOfMemoryError as err:  # the weights, the optimiser's state
+        raise Fault(_no_memory(run, "the model itself and its optimiser", err)) from err
+
+
+def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int:
     device = prepare(run)
     model.to(device)
     optimiser = recipe.optimiser([p for p in model.parameters() if p.requires_grad], lr=recipe.lr)
     epoch, best_epoch, best_loss, best = _resume(model, optimiser, run)
 
     with run.progress(n_items and n_items * recipe.epochs, "items") as bar:
-        bar.advance((n_items or 0) * epoch)
+        bar.begin((n_items or 0) * epoch)
         while epoch < recipe.epochs and not (recipe.patience and epoch - best_epoch >= recipe.patience):
             epoch += 1
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_of(epoch)
-            figures = {"loss": _epoch(model, batches, loss, optimiser, run, recipe, epoch, bar.advance)}
+            figures = {"loss": _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, bar.advance)}
             model.eval()
             with torch.no_grad():
                 figures |= validate() if validate else {}
+            if run.fabric:
+                figures = _agreed(figures, run)
             run.log(epoch=epoch, **figures)
 
             if validate is None:
@@ -120,14 +140,18 @@ def fit(
     return best_epoch
 
 
-def apply(model: nn.Module, batches: Iterable[Batch], run: "Run") -> Iterator[np.ndarray]:
-    """model(*batch) of each batch, in evaluation mode, as NumPy."""
+def apply(model: nn.Module, batches: Iterable[Batch], run: "Run", item_axis: Axis = 0) -> Iterator[np.ndarray]:
+    """model(*batch) of each batch, in evaluation mode, as NumPy; items come out along the first axis. Raises Fault as `fit` does."""
     device = torch.device(run.device)
     model.to(device).eval()
+
+    def result(pieces: list[Batch]) -> np.ndarray:
+        return np.concatenate([model(*_on(device, piece)).cpu().numpy() for piece in pieces])
+
     for batch in batches:
         with torch.no_grad():
-            result = model(*_on(device, batch)).cpu().numpy()
-        yield result
+            rows = _within_memory(result, batch, item_axis, run)
+        yield rows
 
 
 def arrays(model: nn.Module) -> dict[str, np.ndarray]:
@@ -135,27 +159,99 @@ def arrays(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: weights.cpu().numpy() for name, weights in model.state_dict().items()}
 
 
-def _epoch(model, batches, loss, optimiser, run, recipe, epoch, advance) -> float:
+def _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, advance) -> float:
     """One pass over the batches; the mean loss of an item."""
     rng = np.random.default_rng([run.seed, epoch])
-    torch.manual_seed(int(rng.integers(2**63)))  # dropout
+    n_ranks, rank = (run.fabric.world_size, run.fabric.global_rank) if run.fabric else (1, 0)
+    torch.manual_seed((int(rng.integers(2**63)) + rank) % 2**63)  # dropout
     model.train()
     total, n_items = 0.0, 0
     for step, batch in enumerate(batches(rng), 1):
-        optimiser.zero_grad(set_to_none=True)
-        losses = loss(model, *_on(torch.device(run.device), batch))  # (items,)
-        mean = losses.mean()
-        mean.backward()
+        n = _n_items(batch, item_axis)
+        shares = _pieces(batch, item_axis, n_ranks)
+
+        def gradients(pieces: list[Batch], n=n) -> Tensor:
+            """Leaves the gradients of these pieces' part of the batch's mean loss, and gives that part."""
+            optimiser.zero_grad(set_to_none=True)
+            part = torch.zeros((), device=run.device)
+            for piece in pieces:
+                losses = loss(model, *_on(torch.device(run.device), piece))  # (items,)
+                if len(losses) != _n_items(piece, item_axis):
+                    raise Fault(f"{run.name}: {len(losses)} losses for {_n_items(piece, item_axis)} items; one each, along item_axis of a batch")
+                mean = losses.mean() * (len(losses) / n)  # of a whole batch: times 1
+                mean.backward()
+                part = part + mean.detach()
+            return part
+
+        # a short batch may have no item for the last ranks
+        part = _within_memory(gradients, shares[rank], item_axis, run) if rank < len(shares) else gradients([])
+        mean = (_summed(part, model, run) if run.fabric else part).item()
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip) if recipe.clip else 0.0
-        if not (math.isfinite(mean.item()) and math.isfinite(norm)):
-            raise Fault(_diverged(run, recipe, epoch, step, mean.item(), len(losses)))
+        if not (math.isfinite(mean) and math.isfinite(norm)):
+            raise Fault(_diverged(run, recipe, epoch, step, mean, n))
         optimiser.step()
-        total += mean.item() * len(losses)
-        n_items += len(losses)
-        advance(len(losses))
+        total += mean * n
+        n_items += n
+        advance(n)
     if not n_items:
         raise Fault(f"{run.name}: there is nothing to train on, the first epoch had no batch")
     return total / n_items
+
+
+def _within_memory(work: Callable[[list[Batch]], T], batch: Batch, item_axis: Axis, run: "Run") -> T:
+    """work(pieces of the batch); when device memory runs out, again from the same chance, in twice as many pieces."""
+    device = torch.device(run.device)
+    while True:
+        chance = torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        try:
+            return work(_pieces(batch, item_axis, run.batch_split))
+        except torch.OutOfMemoryError as err:
+            n = _n_items(batch, item_axis)
+            if run.batch_split >= min(MAX_SPLIT, n):
+                what = f"a batch of {n}" + (f" even in {min(run.batch_split, n)} pieces" if run.batch_split > 1 else "")
+                raise Fault(_no_memory(run, what, err)) from err
+        # only here is the error gone, whose frames held on to the tensors
+        run.batch_split *= 2
+        run.say(f"out of memory on {run.device}: from here on a batch is computed in {run.batch_split} pieces")
+        gc.collect()
+        torch.set_rng_state(chance[0])
+        if chance[1] is not None:
+            torch.cuda.empty_cache()
+            torch.cuda.set_rng_state(chance[1], device)
+
+
+def _no_memory(run: "Run", what: str, err: Exception) -> str:
+    reason = str(err).strip().split(". ")[0]
+    return f"{run.name}: {run.device} has too little memory for {what} ({reason}). Lower batch_size or the model's sizes, or take another device"
+
+
+def _n_items(batch: Batch, item_axis: Axis) -> int:
+    return batch[0].shape[item_axis if isinstance(item_axis, int) else item_axis[0]]
+
+
+def _pieces(batch: Batch, item_axis: Axis, n: int) -> list[Batch]:
+    """The batch cut into n pieces of about equally many items, or one for each item where they are fewer."""
+    n = max(min(n, _n_items(batch, item_axis)), 1)
+    axes = [item_axis] * len(batch) if isinstance(item_axis, int) else item_axis
+    return [batch] if n == 1 else list(zip(*(np.array_split(part, n, axis) for part, axis in zip(batch, axes, strict=True)), strict=True))
+
+
+def _summed(part: Tensor, model: nn.Module, run: "Run") -> Tensor:
+    """Adds up the ranks' gradients, and their parts of the loss, in one exchange."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    own = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in trained]
+    summed = run.fabric.all_reduce(torch.cat([part.reshape(1), *own]), reduce_op="sum")
+    for p, gradient in zip(trained, summed[1:].split([p.numel() for p in trained]), strict=True):
+        p.grad = gradient.view_as(p)
+    return summed[0]
+
+
+def _agreed(figures: dict[str, float], run: "Run") -> dict[str, float]:
+    """The first rank's figures, so that all go on or stop together; and the finest split that one of them needed."""
+    mine = [*figures.values()] if run.fabric.is_global_zero else [0.0] * len(figures)
+    first = run.fabric.all_reduce(torch.tensor(mine, dtype=torch.float64, device=run.device), reduce_op="sum")
+    run.batch_split = int(run.fabric.all_reduce(torch.tensor(run.batch_split, device=run.device), reduce_op="max"))
+    return dict(zip(figures, first.tolist(), strict=True))
 
 
 def _diverged(run: "Run", recipe: Recipe, epoch: int, step: int, loss: float, n_items: int) -> str:
@@ -180,7 +276,7 @@ def _keep(
     model: nn.Module, optimiser: torch.optim.Optimizer, run: "Run", epoch: int, best_epoch: int, best_loss: float, best: Weights
 ) -> None:
     """Everything that the next epoch depends on, in one file."""
-    if run.checkpoint.folder is None:
+    if run.checkpoint.folder is None or not run.checkpoint.writes:
         return
     tensors = {f"model.{name}": weights for name, weights in model.state_dict().items()}
     tensors |= {f"best.{name}": weights for name, weights in best.items()}
@@ -188,7 +284,8 @@ def _keep(
     for i, slots in optimiser.state_dict()["state"].items():
         for name, value in slots.items():
             (tensors if isinstance(value, Tensor) else numbers)[f"optimiser.{i}.{name}"] = value
-    state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "curve": run.curve, "optimiser": numbers}
+    state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "curve": run.curve}
+    state |= {"optimiser": numbers, "batch_split": run.batch_split}
     # a scalar is kept as it is: Adam's count of steps has no dimension
     run.checkpoint.save({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}, state)
 
@@ -210,7 +307,7 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, run: "Run") -> t
         i, slot = name.split(".", 1)
         slots.setdefault(int(i), {})[slot] = value
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
-    run.curve[:] = state["curve"]
+    run.curve[:], run.batch_split = state["curve"], state["batch_split"]
     run.say(f"goes on after epoch {state['epoch']}")
     best = {name: tensor.to(run.device) for name, tensor in part("best.").items()}
     return state["epoch"], state["best_epoch"], state["best_loss"], best

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,6 @@ from pipelines.artifacts.parquet import A, Writer
 from pipelines.deathsig import die_with_parent
 from pipelines.errors import Fault
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -48,11 +48,16 @@ class Run:
         raw: the folder for downloads, kept from run to run; None where nothing may be downloaded.
         checkpoints: where a stage that was killed finds its last checkpoint; None keeps none.
         show: whether progress is printed.
+        tell: called about once a second with how far the work is; see pipelines/live.py. None tells nobody.
+        cluster: opens an executor that takes the place of this machine's processes; it decides no byte.
+        fabric: Lightning's Fabric, in each of the processes that train one model together; see pipelines/fit.py.
     """
 
     def __init__(
         self, folder: Path | str, name: str = "", seed: int = 0, threads: int = 1, device: str = "cpu",
         raw: Path | None = None, checkpoints: Path | None = None, show: bool = False,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+        cluster: Callable[[], contextlib.AbstractContextManager[Executor]] | None = None, fabric: Any = None,
     ):  # fmt: skip
         self.folder = Path(folder)
         self.name = name
@@ -61,9 +66,13 @@ class Run:
         self.device = device
         self.raw = raw
         self.rng = np.random.default_rng(seed)
-        self.checkpoint = Checkpoint(checkpoints)
+        self.checkpoint = Checkpoint(checkpoints, writes=fabric is None or fabric.is_global_zero)
         self.curve: list[dict[str, float]] = []
+        self.cluster = cluster
+        self.fabric = fabric
+        self.batch_split = 1  # pieces that a batch is computed in; more than one where device memory ran out
         self._show = show
+        self._tell = tell
         self._logged = 0.0
 
     def open(self, noun: type[A]) -> Writer[A]:
@@ -81,26 +90,40 @@ class Run:
 
     @contextlib.contextmanager
     def executor(self) -> Iterator[Executor]:
-        """The seam to more processes: `threads` of them here, a cluster elsewhere."""
+        """The seam to more processes: the cluster's where there is one, else `threads` of this machine."""
+        if self.cluster is not None:
+            with self.cluster() as workers:
+                yield workers
+            return
         from multiprocessing import get_context
 
         # spawn: a fork copies locks that other threads (Arrow, torch) may hold
         with ProcessPoolExecutor(self.threads, get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),)) as pool:
-            yield pool
+            try:
+                yield pool
+            except BrokenProcessPool as err:
+                raise Fault(
+                    f"{self.name}: one of its {self.threads} processes was killed, perhaps for memory. Run again, with fewer threads"
+                ) from err
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """`function` of each item, in the items' order, on `threads` processes, few items ahead.
+    def map(self, function: Callable[..., R], items: Iterable[Any], *shared: Any) -> Iterator[R]:
+        """`function(item, *shared)` for each item, in the items' order, few items ahead.
 
-        The results are the same for any number of processes. `function` is a module's function.
+        The results are the same for any number of processes. `function` is a module's function; `shared`
+        goes once to each worker of a cluster, and along with each item to a process of this machine.
         """
-        if self.threads == 1:
-            yield from map(function, items)
+        if self.cluster is None and self.threads == 1:
+            yield from (function(item, *shared) for item in items)
             return
         with self.executor() as pool:
+            n_threads, held = self.threads, list(shared)
+            if self.cluster is not None:
+                n_threads, held = pool.n_threads, pool.share(shared)  # type: ignore[attr-defined]
+                self.say(f"works on a Dask cluster, {n_threads} threads")
             ahead: deque[Future[R]] = deque()
             for item in items:
-                ahead.append(pool.submit(function, item))
-                if len(ahead) > 2 * self.threads:
+                ahead.append(pool.submit(function, item, *held))
+                if len(ahead) > 2 * n_threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
@@ -108,7 +131,7 @@ class Run:
     @contextlib.contextmanager
     def progress(self, total: float | None, unit: str, what: str = "") -> "Iterator[Progress]":
         """Shows rate and time left: a bar on a terminal, a plain line now and then elsewhere."""
-        bar = Progress(f"{self.name} {what}".strip(), total, unit, self._show)
+        bar = Progress(f"{self.name} {what}".strip(), total, unit, self._show, self._how_far)
         try:
             yield bar
         finally:
@@ -122,6 +145,10 @@ class Run:
             self._logged = now
             print(f"{self.name}: " + ", ".join(f"{k} {v:.5g}" for k, v in figures.items()), flush=True)
 
+    def _how_far(self, facts: dict[str, Any]) -> None:
+        if self._tell is not None:
+            self._tell({**facts, "figures": self.curve[-1] if self.curve else {}})
+
     def say(self, text: str) -> None:
         """One line for the person who watches."""
         if self._show:
@@ -132,10 +159,14 @@ class Progress:
     """How far a long piece of work is; use it through `run.progress`."""
 
     every = 5.0  # seconds between plain lines
+    tells_every = 1.0  # seconds between two calls of `tell`
 
-    def __init__(self, what: str, total: float | None, unit: str, show: bool):
+    def __init__(self, what: str, total: float | None, unit: str, show: bool, tell: Callable[[dict[str, Any]], None] = lambda _: None):
         self.what, self.total, self.unit, self.done = what, total, unit, 0.0
-        self.start = self.said = time.monotonic()
+        self.begun = 0.0
+        self.first: tuple[float, float] | None = None  # when the first step had ended, and what was done then
+        self.start = self.said = self.told = time.monotonic()
+        self.tell = tell
         self.show, self.bar = show, None
         if show and sys.stdout.isatty():
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -146,21 +177,40 @@ class Progress:
             self.bar.start()
             self.task = self.bar.add_task(what, total=total, rate="")
 
+    def begin(self, done: float) -> None:
+        """So much was done by an earlier process; it says nothing of this one's rate."""
+        self.done = self.begun = done
+
     def advance(self, n: float = 1) -> None:
         self.done += n
         if not self.show:
             return
         now = time.monotonic()
-        rate = self.done / max(now - self.start, 1e-9)
+        rate = self._rate(now)
+        if now - self.told > self.tells_every:
+            self.told = now
+            self._say(rate)
         if self.bar is not None:
             self.bar.update(self.task, completed=self.done, rate=f"{_short(rate)} {self.unit}/s")
         elif now - self.said > self.every:
             self.said = now
-            left = f", {(self.total - self.done) / rate:.0f} s left" if self.total else ""
+            left = f", {(self.total - self.done) / rate:.0f} s left" if self.total and rate else ""
             share = f" of {_short(self.total)}" if self.total else ""
             print(f"{self.what}: {_short(self.done)}{share} {self.unit}, {_short(rate)}/s{left}", flush=True)
 
+    def _rate(self, now: float) -> float:
+        # the first step may hold a compilation: as soon as there are others, it is left out
+        self.first = self.first or (now, self.done)
+        since, done = self.first if self.first[1] < self.done else (self.start, self.begun)
+        return (self.done - done) / max(now - since, 1e-9)
+
+    def _say(self, rate: float) -> None:
+        left = (self.total - self.done) / rate if self.total and rate else None
+        self.tell({"done": self.done, "total": self.total, "unit": self.unit, "rate": rate, "seconds_left": left})
+
     def close(self) -> None:
+        if self.told > self.start:  # who was told how far it is hears of the end, too
+            self._say(self._rate(time.monotonic()))
         if self.bar is not None:
             self.bar.stop()
 
@@ -178,12 +228,13 @@ class Checkpoint:
     The folder is keyed by all inputs of the stage, so what is found there belongs to this very work.
     """
 
-    def __init__(self, folder: Path | None):
+    def __init__(self, folder: Path | None, writes: bool = True):
         self.folder = folder
+        self.writes = writes  # of several processes that train one model, the first alone does
 
     def save(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         """Replaces the last checkpoint in one step: arrays as safetensors, `state` as JSON inside it."""
-        if self.folder is None:
+        if self.folder is None or not self.writes:
             return
         from safetensors.numpy import save_file
 
@@ -206,5 +257,5 @@ class Checkpoint:
             raise Fault(f"{path} is not a checkpoint ({err}). Delete it and run again; training starts anew") from err
 
     def clear(self) -> None:
-        if self.folder is not None:
+        if self.folder is not None and self.writes:
             shutil.rmtree(self.folder, ignore_errors=True)

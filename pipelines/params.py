@@ -25,6 +25,7 @@ class World(BaseModel):
     seed: int = Field(1, ge=0, lt=2**32)
     threads: int = Field(2, ge=1, le=1024)  # fixed, never the core count: it may decide the bytes
     device: Literal["cpu", "cuda", "auto"] = "cpu"
+    devices: int = Field(1, ge=1, le=64)  # how many train one model together; `threads` is of each
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as err:
         where = f" in line {err.problem_mark.line + 1}" if err.problem_mark else ""
         raise Fault(f"{path.name} is not YAML{where}: {err.problem}") from err
-    except (YAMLError, UnicodeDecodeError, OSError) as err:
+    except (YAMLError, ValueError, OSError) as err:  # ValueError: not UTF-8, or a NUL in the path
         raise Fault(f"{path.name} cannot be read as YAML: {err}") from err
     if not isinstance(value, dict):
         raise Fault(f"{path.name} holds {type(value).__name__}, not keys and values")
@@ -62,7 +63,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def read(root: Path) -> list[Row]:
     """All rows of params.yaml, in reading order of the stages. Raises Fault with all the file's faults."""
-    tree = load_yaml(root / PARAMS)
+    return rows_of(load_yaml(root / PARAMS))
+
+
+def rows_of(tree: dict[str, Any]) -> list[Row]:
+    """As `read`, of what such a file holds."""
     faults: list[str] = []
     known = ["run", *registry.VERBS, "placement"]
     faults += [

@@ -41,7 +41,9 @@ class Placement(BaseModel):
 
     queue: str = Field("cpu", pattern=r"^[a-z0-9-]+$")
     retries: int = Field(0, ge=0, le=10)
+    retry_delay_s: int = Field(10, ge=0, le=3600)  # before the first retry; each later one waits twice as long
     timeout_s: int = Field(86_400, ge=1)  # seconds; a day: longer than any stage should take
+    priority: int = Field(0, ge=-100, le=100)  # of the stages that could start, the one with the highest starts first
 
 
 @dataclass(frozen=True)

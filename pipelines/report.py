@@ -36,8 +36,6 @@ from pipelines.report_text import markdown, seconds, size, splits_of, terminal
 
 T = TypeVar("T")
 
-MOST_CLASSES = 120  # of a confusion matrix that is drawn
-
 # 1: higher is better, -1: lower is better; a metric that is not here has no best
 METRICS: dict[str, tuple[int, str]] = {
     "spearman": (1, "rank correlation with people's scores, pairs of known words only"),
@@ -276,7 +274,7 @@ def page(run: dict[str, Any]) -> str:
         **run,
         graph=_graph(stages) if stages else "",
         evaluations=evaluations,
-        charts=[chart for key, curve in run["curves"] for chart in _curve_charts(key, curve)],
+        charts=[{"of": key, **chart} for key, curve in run["curves"] for chart in charts.curves(curve)],
         total_seconds=sum(times),
         gate_seconds=sum(stage.gate.seconds or 0 for stage in stages),
         most_seconds=max(times, default=0) or 1,
@@ -331,7 +329,7 @@ def _evaluation(stage: Stage, frame: pd.DataFrame) -> dict[str, Any]:
         "cards": cards,
         "grids": grids,
         "alike": alike,
-        "confusions": _confusions(_read_csv(folder / "confusion.csv")),
+        "confusions": charts.confusions(_read_csv(folder / "confusion.csv")),
         "classes": _read_csv(folder / "classes.csv"),
         "neighbours": _neighbours(_read_csv(folder / "neighbours.csv")),
     }
@@ -387,20 +385,6 @@ def _best_rows(rows: pd.DataFrame, sign: int) -> set[Any]:
     return best
 
 
-def _confusions(cells: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Per classifier: the matrix as a picture, and what is mistaken most."""
-    found = []
-    for of in dict.fromkeys(cell["of"] for cell in cells):
-        mine = [cell for cell in cells if cell["of"] == of]
-        labels = sorted({cell["actual"] for cell in mine} | {cell["predicted"] for cell in mine})
-        place = {label: i for i, label in enumerate(labels)}
-        matrix = {(place[cell["actual"]], place[cell["predicted"]]): int(cell["count"]) for cell in mine}
-        wrong = sorted((cell for cell in mine if cell["actual"] != cell["predicted"]), key=lambda cell: -int(cell["count"]))
-        picture = charts.heat_map(labels, matrix) if len(labels) <= MOST_CLASSES else ""
-        found.append({"of": of, "picture": picture, "wrong": wrong[:8] if len(labels) > 2 else [], "n_classes": len(labels)})
-    return found
-
-
 def _neighbours(rows: list[dict[str, str]]) -> dict[str, Any]:
     """word -> artifact -> its neighbours, the nearest first."""
     artifacts = list(dict.fromkeys(row["of"] for row in rows))
@@ -408,21 +392,6 @@ def _neighbours(rows: list[dict[str, str]]) -> dict[str, Any]:
     for row in rows:
         words.setdefault(row["word"], {of: [] for of in artifacts})[row["of"]].append(row)
     return {"artifacts": artifacts, "words": words}
-
-
-def _curve_charts(key: str, curve: list[dict[str, float]]) -> list[dict[str, Any]]:
-    """One chart per quantity: loss with valid_loss, accuracy with valid_accuracy, over the first column."""
-    names = list(dict.fromkeys(name for step in curve for name in step))
-    x, quantities = names[0], {}
-    for name in names[1:]:
-        quantities.setdefault(name.rpartition("_")[2], []).append(name)
-    made = []
-    for quantity, columns in quantities.items():
-        series = {name: [(step[x], step[name]) for step in curve if x in step and name in step] for name in columns}
-        series = {name: line for name, line in series.items() if line}
-        if series:
-            made.append({"of": key, "quantity": quantity, "names": list(series), "picture": charts.lines(series, x)})
-    return made
 
 
 def n_readings(readings: list[dict[str, str]]) -> int:

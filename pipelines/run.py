@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines import layout, records
+from pipelines import cluster, layout, ranks, records
 from pipelines.artifacts.parquet import Writer
 from pipelines.dag import check_stage, stage_name
 from pipelines.errors import Fault
+from pipelines.live import teller
 from pipelines.method import Run
 from pipelines.params import Row, load_yaml, read_row
 from pipelines.registry import MAKER, NOUNS
@@ -35,7 +36,7 @@ def run_stage(root: Path, verb: str, name: str) -> None:
     with _alone(root, verb, name):
         _sweep(aside)
         try:
-            facts = _call(root, row, aside, stamp)
+            facts = (ranks.call if ranks.several(row) else call)(root, row, aside, stamp)
             same_inputs(root, stage_name(verb, name), stamp)
             _rename(aside, final)
         except OSError as err:
@@ -52,14 +53,21 @@ def run_stage(root: Path, verb: str, name: str) -> None:
     )
 
 
-def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str, Any]:
-    """The method's work, in the folder `aside`; gives what the record says of it."""
+def call(root: Path, row: Row, aside: Path, stamp: dict[str, str], join: Path | None = None) -> dict[str, Any]:
+    """The method's work, in the folder `aside`; gives what the record says of it.
+
+    Args:
+        join: where the processes meet that do this work together; None for one that does it alone.
+    """
     inputs = _read_inputs(root, row, stamp)
     device = _device(row)
+    fabric = ranks.join(row.world.devices, device, join) if join else None
     checkpoints = root / ".wordloom" / "checkpoints" / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
+    first = fabric is None or fabric.is_global_zero  # the one that speaks and keeps
     run = Run(
         aside / row.name, f"{row.verb}/{row.name}", row.world.seed, row.world.threads, device,
-        raw=root / layout.RAW, checkpoints=checkpoints, show=True,
+        raw=root / layout.RAW, checkpoints=checkpoints, show=first, tell=teller(),
+        cluster=cluster.from_environment(), fabric=fabric,
     )  # fmt: skip
     run.folder.mkdir(parents=True)
     with _threads(row.world.threads):
@@ -68,7 +76,12 @@ def _call(root: Path, row: Row, aside: Path, stamp: dict[str, str]) -> dict[str,
         Writer(type(artifact), run.folder).csv("curve", run.curve)
     artifact.verify()
     run.checkpoint.clear()
-    return {"method": row.method.name, "artifact_bytes": artifact.n_bytes(), "device": device, "threads": row.world.threads}
+    facts = {"method": row.method.name, "artifact_bytes": artifact.n_bytes(), "device": device, "threads": row.world.threads}
+    if fabric:
+        facts["devices"] = row.world.devices
+    if run.batch_split > 1:
+        facts["batch_split"] = run.batch_split
+    return facts
 
 
 def _read_inputs(root: Path, row: Row, stamp: dict[str, str]) -> dict[str, Any]:
@@ -165,6 +178,10 @@ def _device(row: Row) -> str:
     import torch
 
     if torch.cuda.is_available():
+        if ranks.several(row) and torch.cuda.device_count() < row.world.devices:
+            raise Fault(
+                f"{row.verb}/{row.name}: devices is {row.world.devices}, and this machine has {torch.cuda.device_count()} GPUs. Say fewer, or device: cpu"
+            )
         return "cuda"
     if row.world.device == "cuda":
         raise Fault(

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,25 @@ def read_lock(root: Path) -> dict[str, Any]:
     """stage -> what dvc.lock holds of it."""
     with paused(root):
         return load(root / LOCK).get("stages") or {}
+
+
+def entries(root: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The entries of dvc.lock of these stages. Raises Fault for those that it has not."""
+    locked = read_lock(root)
+    missing = [name for name in names if name not in locked]
+    if missing:
+        raise Fault(f"{LOCK} in {root.resolve()} has no entry of {', '.join(missing)}. Run: wordloom run {' '.join(missing)}")
+    return {name: locked[name] for name in names}
+
+
+def put_entries(root: Path, made: Mapping[str, Any]) -> None:
+    """Puts entries that another clone's DVC wrote into dvc.lock, in the place of those that are there."""
+    path = root / LOCK
+    with paused(root):
+        tree = load(path) or {"schema": "2.0"}
+        text = dump({**tree, "stages": {**(tree.get("stages") or {}), **made}})
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_aside(path, text)
 
 
 def order_lock(root: Path) -> bool:

@@ -3,7 +3,9 @@
 The data stays where DVC put it; nothing of it goes through Prefect's results.
 """
 
+import logging
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,23 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
-from tasks import children, dvc, show
+from pipelines.errors import Fault
+from tasks import children, dvc, live, show, worker
 
-RETRY_DELAY_S = 10.0
 
-
-def of(label: str, verb: str, row: str, queue: str, retries: int) -> Any:
-    """The task, under the stage's own name, with its tags and retries."""
+def of(label: str, verb: str, row: str, queue: str, retries: int, retry_delay_s: float, tags: Collection[str] = ()) -> Any:
+    """The task, under the stage's own name, with its tags, and retries each after twice the wait of the one before."""
     return stage.with_options(
         task_run_name=label.replace("{", "{{").replace("}", "}}"),
-        tags={tag for tag in (verb, row, queue) if tag},
+        tags={tag for tag in (verb, row, queue, *tags) if tag},
         retries=retries,
-        retry_delay_seconds=RETRY_DELAY_S,
+        retry_delay_seconds=[retry_delay_s * 2**i for i in range(retries)],
         retry_condition_fn=lambda *_: not children.ALL.stopped,
     )
 
 
 @task(name="stage", cache_policy=NO_CACHE, persist_result=False)
-def stage(root: str, name: str, label: str, timeout_s: float) -> State:
+def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, Any] | None = None, again: bool = False) -> State:
     """Brings one stage of dvc.yaml up to date, and shows what it made.
 
     Args:
@@ -37,6 +38,8 @@ def stage(root: str, name: str, label: str, timeout_s: float) -> State:
         name: the stage in dvc.yaml.
         label: what people call it.
         timeout_s: after so many seconds it is stopped, and fails.
+        order: for a worker, what `worker.run` takes besides; None runs the stage in this process's hands.
+        again: here, run it whether or not something changed.
     """
     log = get_run_logger()
     lines: list[str] = []
@@ -50,25 +53,41 @@ def stage(root: str, name: str, label: str, timeout_s: float) -> State:
         if line in told:
             return
         print(f"{label} | {line}", flush=True)
-        log.info(line)
+        log.log(logging.ERROR if line.startswith(("fault: ", "ERROR: ")) else logging.INFO, "%s", line)
 
     start = time.time()
-    command = dvc.command("repro", "--single-item", name)
+    command = dvc.command("repro", "--single-item", *(["--force"] if again else []), name)
     try:
-        status = children.ALL.run(command, Path(root), dvc.environment(), say, timeout_s)
-        while status and any(dvc.BUSY in line for line in lines) and time.time() < start + dvc.BUSY_LIMIT_S:
-            told.update(lines)
-            lines.clear()
-            time.sleep(dvc.BUSY_RETRY_S)
-            status = children.ALL.run(command, Path(root), dvc.environment(), say, timeout_s)
-        failure = reason(lines, status) if status else None
+        if order is not None:
+            failure = worker.run(Path(root), name, label, timeout_s, say, **order)
+        else:
+            with live.watched(label, log) as watch:
+                failure = _here(command, Path(root), {**dvc.environment(), **watch.environment}, timeout_s, say, lines, told)
+                watch.done = failure is None
     except (TimeoutError, InterruptedError) as err:
         failure = str(err)
-    show.artifacts(Path(root), label, start, log)
+    except Fault as fault:
+        failure = "\n".join(fault.faults)
+    if order is None:
+        show.artifacts(Path(root), label, start, failure is None, log)
     if failure:
         # a state, not an exception: the reason is the message, and no traceback of ours hides it
         return Failed(message=failure)
     return Completed(message=f"{lines[-1] if lines else 'done'} ({time.time() - start:.1f} s)")
+
+
+def _here(
+    command: list[str], root: Path, env: dict[str, str], timeout_s: float, say: Callable[[str], None], lines: list[str], told: set[str]
+) -> str | None:
+    """Runs the stage by DVC, once no other DVC holds what it needs; gives why it failed."""
+    end = time.time() + dvc.BUSY_LIMIT_S
+    status = children.ALL.run(command, root, env, say, timeout_s)
+    while status and any(dvc.BUSY in line for line in lines) and time.time() < end:
+        told.update(lines)
+        lines.clear()
+        time.sleep(dvc.BUSY_RETRY_S)
+        status = children.ALL.run(command, root, env, say, timeout_s)
+    return reason(lines, status) if status else None
 
 
 def reason(lines: list[str], status: int) -> str:

@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.errors import Fault
+from tasks.mend import mend
 
 LOCK = ".wordloom/run.lock"
 _held: set[Path] = set()
 
 
 @contextlib.contextmanager
-def alone(root: Path, wait: bool = True) -> Iterator[None]:
-    """Holds the workspace; a run in a run of the same process goes through.
+def alone(root: Path, wait: bool = True, lock: str = LOCK) -> Iterator[None]:
+    """Holds the workspace, fit to run in; a run in a run of the same process goes through.
 
     Args:
         root: the project's folder.
         wait: for the run that holds it, after saying which; else raise Fault.
+        lock: another lock of the project's than that of its runs.
     """
-    path = root.resolve() / LOCK
+    path = root.resolve() / lock
     if path in _held:
         yield
         return
@@ -41,10 +43,22 @@ def alone(root: Path, wait: bool = True) -> Iterator[None]:
         file.flush()
         _held.add(path)
         try:
+            if lock == LOCK:
+                mend(root)  # what a run that was killed has left
             yield
         finally:
             _held.discard(path)
             file.truncate(0)
+
+
+@contextlib.contextmanager
+def shared(root: Path) -> Iterator[None]:
+    """Nobody moves the workspace to other files meanwhile; others may work in it too."""
+    path = root.resolve() / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
 
 
 def _holder(path: Path) -> str:

@@ -53,6 +53,20 @@ with open("ran.txt", "a") as file:
     print("end", f"{verb}-{row}", time.time(), file=file)
 """
 
+# stands for our packages in the worktree: `python -m pipelines dag` writes dvc.yaml from params.yaml
+PIPELINES = """
+import sys
+from pathlib import Path
+if sys.argv[1] == "report":
+    Path("report.html").write_text("written again")
+    sys.exit()
+if "broken" in Path("params.yaml").read_text():
+    print("fault: params.yaml has no place for 'broken'", file=sys.stderr)
+    sys.exit(2)
+text = Path("dag.txt").read_text()
+Path("dvc.yaml").write_text(text)
+"""
+
 YAML = """
 from ruamel.yaml import YAML
 
@@ -73,7 +87,7 @@ def _row(verb: str, row: str, deps: list[str], out: str, queue: str = "cpu") -> 
         "deps": [*deps, "stage.py"],
         **({"params": ["run", f"{verb}.{row}"]} if verb not in ("check", "report") else {}),
         "outs": [out],
-        "meta": {"verb": verb, "row": row, "queue": queue, "retries": 0, "timeout_s": 600},
+        "meta": {"verb": verb, "row": row, "queue": queue, "retries": 0, "timeout_s": 86_400},
     }
 
 
@@ -126,6 +140,13 @@ class Project:
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [line.split()[1] for line in lines if line.startswith("end")]
+
+    def can_write_its_dag(self) -> None:
+        """Gives it a `python -m pipelines dag`, which worktrees need."""
+        (self.root / "pipelines").mkdir()
+        (self.root / "pipelines" / "__init__.py").touch()
+        (self.root / "pipelines" / "__main__.py").write_text(PIPELINES)
+        (self.root / "dag.txt").write_text((self.root / "dvc.yaml").read_text())
 
     def git(self, *args: str) -> str:
         who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]

@@ -75,3 +75,10 @@ def test_the_share_of_a_class_is_the_strength_of_its_cell():
     cells = [rect for rect in tree.iter("rect") if rect.get("class") in ("hit", "miss")]
     assert [cell.get("fill-opacity") for cell in cells] == ["0.78", "0.34", "1.00"]
     assert cells[1].find("title").text == "1 of 4 documents of a (25%) were taken for b"
+
+
+def test_a_picture_holds_each_chart_at_its_size_below_the_one_before():
+    chart = charts.lines({"loss": [(1, 0.5), (2, 0.25)]}, "epoch")
+    one, two = (ElementTree.fromstring(charts.image([("a", ["loss"], chart)] * n)) for n in (1, 2))
+    assert float(two.get("height")) == pytest.approx(2 * float(one.get("height")) - 12)
+    assert one.get("width") == two.get("width") == "720"

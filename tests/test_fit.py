@@ -198,7 +198,132 @@ def test_progress_counts_the_items_of_all_epochs(tmp_path, monkeypatch):
     assert done == [(128, 128)]
 
 
+class Hungry(nn.Module):
+    """Has no memory for more than `most` items at once; draws dropout before it notices."""
+
+    def __init__(self, run, most, dropout=0.0):
+        super().__init__()
+        prepare(run)
+        self.layers = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
+        self.most = most
+
+    def forward(self, x):
+        result = self.layers(x)
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {len(x)} GiB.")
+        return result
+
+
+def fed(run, most, dropout=0.0, epochs=3, batches=batches, **recipe):
+    model = Hungry(run, most, dropout)
+    fit(model, batches, squared, run, Recipe(epochs=epochs, lr=0.05, clip=1.0, **recipe))
+    return arrays(model)
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_pieces_to_the_same_mean(tmp_path, capsys):
+    whole, split = (Run(tmp_path, "embed/toy", seed=1, show=True) for _ in range(2))
+    expected = fed(whole, most=16, optimiser=torch.optim.SGD)
+    found = fed(split, most=4, optimiser=torch.optim.SGD)
+    assert (whole.batch_split, split.batch_split) == (1, 4)
+    for name, weights in expected.items():
+        np.testing.assert_allclose(found[name], weights, atol=1e-6)
+    said = [line for line in capsys.readouterr().out.splitlines() if "memory" in line]
+    assert said == [f"embed/toy: out of memory on cpu: from here on a batch is computed in {n} pieces" for n in (2, 4)]
+
+
+def test_pieces_of_unequal_size_weigh_as_their_items(tmp_path):
+    def one_batch(rng):
+        yield X[:7], Y[:7]
+
+    expected = fed(Run(tmp_path, seed=1), most=7, epochs=1, batches=one_batch, optimiser=torch.optim.SGD)
+    found = fed(Run(tmp_path, seed=1), most=2, epochs=1, batches=one_batch, optimiser=torch.optim.SGD)
+    for name, weights in expected.items():
+        np.testing.assert_allclose(found[name], weights, atol=1e-6)
+
+
+def test_a_step_that_is_tried_again_begins_from_the_same_chance(tmp_path):
+    begun_split = Run(tmp_path, seed=1)
+    begun_split.batch_split = 2
+    assert same(fed(Run(tmp_path, seed=1), most=8, dropout=0.5), fed(begun_split, most=8, dropout=0.5))
+
+
+def test_a_training_killed_after_it_was_split_ends_with_the_same_bytes(tmp_path):
+    def killed_in_epoch_2(rng, calls=[]):  # noqa: B006
+        calls.append(1)
+        yield X[:2], Y[:2]  # a batch that would fit: after a resume it must be split as before
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        yield from batches(rng)
+
+    def calm(rng):
+        yield X[:2], Y[:2]
+        yield from batches(rng)
+
+    expected = fed(Run(tmp_path, seed=1), 4, 0.5, batches=calm)
+    with pytest.raises(KeyboardInterrupt):
+        fed(Run(tmp_path, seed=1, checkpoints=tmp_path / "kept"), 4, 0.5, batches=killed_in_epoch_2)
+    assert same(fed(Run(tmp_path, seed=1, checkpoints=tmp_path / "kept"), 4, 0.5, batches=calm), expected)
+
+
+@pytest.mark.parametrize(("size", "pieces"), [(64, 16), (4, 4), (1, 1)])
+def test_memory_for_no_piece_at_all_is_a_fault_and_not_a_loop(tmp_path, size, pieces):
+    what = f"a batch of {size} even in {pieces} pieces" if pieces > 1 else "a batch of 1"
+    with pytest.raises(Fault, match=rf"embed/toy: cpu has too little memory for {what} \(CUDA out of memory\)\. Lower batch_size"):
+        fed(Run(tmp_path, "embed/toy", seed=1), most=0, batches=lambda rng: batches(rng, size))
+
+
+def test_a_model_is_applied_in_pieces_where_a_batch_does_not_fit(tmp_path):
+    run = Run(tmp_path, seed=1)
+    model = Hungry(run, most=64)
+    (expected,) = apply(model, [(X,)], run)
+    model.most = 20
+    (found,) = apply(model, [(X,)], run)
+    assert run.batch_split == 4
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_items_are_cut_where_they_lie(tmp_path):
+    seen = []
+
+    def loss(model, x, y):
+        seen.append((tuple(x.shape), tuple(y.shape)))
+        if x.shape[1] > 2:
+            raise torch.OutOfMemoryError("full")
+        return model(x.T)[:, 0] - y
+
+    batch = (np.ones((4, 4), np.float32), np.ones(4, np.float32))
+    fit(nn.Linear(4, 1), lambda rng: [batch], loss, Run(tmp_path), Recipe(epochs=1, lr=0.1), item_axis=(1, 0))
+    assert seen == [((4, 4), (4,)), ((4, 2), (2,)), ((4, 2), (2,))]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_whose_memory_ends_gets_smaller_pieces(tmp_path):
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(1e9 / total)
+    try:
+        run = Run(tmp_path, "embed/toy", seed=1, device="cuda")
+        prepare(run)
+        model = nn.Sequential(nn.Linear(3, 50_000), nn.Tanh(), nn.Linear(50_000, 1))
+        x = np.random.default_rng(0).normal(size=(4096, 3)).astype(np.float32)  # 820 MB after a layer
+        fit(model, lambda rng: [(x, x[:, :1])], squared, run, Recipe(epochs=2, lr=0.01))
+        assert 2 <= run.batch_split <= 16
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
 def test_needs_no_package_but_torch_and_numpy():
-    others = ("pyarrow", "pandas", "scipy", "sklearn", "numba", "gensim", "prefect", "dvc", "great_expectations")
+    others = (
+        "pyarrow",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "numba",
+        "gensim",
+        "prefect",
+        "dvc",
+        "great_expectations",
+        "distributed",
+        "lightning_fabric",
+    )
     code = f"import sys, pipelines.fit; print([m for m in {others} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -73,7 +73,8 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
         return {"valid_loss": float(-np.log(of_truth, dtype=np.float64).mean()), "valid_accuracy": valid.accuracy(p)}
 
     recipe = Recipe(epochs=params.epochs, lr=params.lr, clip=params.clip, patience=params.patience)
-    best = fit(model, batches, loss, run, recipe, validate if (valid.class_ids >= 0).any() else None, n_items=len(train))
+    judge = validate if (valid.class_ids >= 0).any() else None
+    best = fit(model, batches, loss, run, recipe, judge, n_items=len(train), item_axis=(1, 0, 0))
     run.say(f"keeps the weights of epoch {best}")
 
     with run.open(Predictions) as out:
@@ -201,7 +202,7 @@ def probabilities(model: Reader, split: Split, params: Params, run: Run) -> np.n
     order = np.argsort(np.diff(split.offsets), kind="stable")  # longest together, so that little is padding
     parts = [order[start : start + params.batch_size] for start in range(0, len(order), params.batch_size)]
     blocks = (padded(split, rows, params.max_tokens, params.keep) for rows in parts)
-    for rows, logs in zip(parts, apply(model, blocks, run), strict=True):
+    for rows, logs in zip(parts, apply(model, blocks, run, item_axis=(1, 0)), strict=True):
         result[rows] = np.exp(logs)
     return result
 

@@ -5,9 +5,11 @@ reads   tokens   documents as token ids; the unknown token is taken out before w
 writes  counts   (row, col, count), one row per pair that was seen, sorted by row, then col; the vocabulary
 source  Lund, Burgess 1996 for the window and the weight that falls with distance; 1/d is the weight of
         Pennington, Socher, Manning 2014. A window never leaves its document
-shapes  N tokens, V types. In memory: 8 bytes a token and 8 a type and thread, never the matrix
+shapes  N tokens, V types. In memory: 8 bytes a token and 8 a type and thread, never the matrix; the same
+        in each worker of a cluster
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -19,6 +21,7 @@ from pipelines.errors import Fault
 from pipelines.kernels import cooccur as kernel
 from pipelines.method import Knobs, Run
 
+SHARES = 256  # of the work, at least so many for a cluster: more than it has threads, so that none waits long for the last
 ADVICE = "Lower min_count of the tokenize row, or name other splits"
 
 
@@ -37,7 +40,7 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
     vocab, n_pairs = tokens.vocab(), 0
     with run.open(Counts) as out, run.progress(int(sightings.sum()), "tokens") as bar:
         out.append("vocab", **{name: vocab.column(name) for name in vocab.column_names})
-        for row, col, count in kernel.count(text, n_vocab, weights, left, right):
+        for row, col, count in _counted(text, sightings, weights, left, right, run):
             out.append(row=row, col=col, count=count)
             n_pairs += len(row)
             bar.advance(int(sightings[row[0] : row[-1] + 1].sum()) if len(row) else 0)
@@ -45,6 +48,17 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
             raise Fault(f"{tokens.name}: no document of {', '.join(params.splits)} has two known tokens, so there are no pairs. {ADVICE}")
     run.say(f"{n_pairs:,} pairs of {int((sightings > 0).sum()):,} types, from {int(sightings.sum()):,} tokens")
     return out.artifact
+
+
+def _counted(
+    text: np.ndarray, sightings: np.ndarray, weights: np.ndarray, left: bool, right: bool, run: Run
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Blocks of whole rows, by this process' threads, or by a cluster: the same numbers, in the same order."""
+    if run.cluster is None:
+        return kernel.count(text, len(sightings), weights, left, right)
+    place, first = kernel.places(text, sightings)
+    blocks = kernel.blocks(first, len(weights) * (left + right), SHARES)
+    return run.map(kernel.count_rows, blocks, text, place, first, weights, left, right)
 
 
 def _text(tokens: Tokens, splits: list[str]) -> np.ndarray:

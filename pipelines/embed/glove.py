@@ -39,7 +39,7 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     pairs = kernel.deal(counts.blocks, n_vocab, int(run.rng.integers(2**63)))
     state, epoch = _begin_or_resume(n_vocab, params, run)
     with run.progress(n_pairs * params.epochs, "pairs") as bar:
-        bar.advance(n_pairs * epoch)
+        bar.begin(n_pairs * epoch)
         while epoch < params.epochs:
             epoch += 1
             loss = 0.0

@@ -54,24 +54,52 @@ def count(text: Array, n_vocab: int, weights: Array, left: bool, right: bool) ->
     Yields:
         (row int32, col int32, count float32), summed in float64 and rounded once.
     """
-    n_seen = sightings(text, n_vocab)
-    place, first = _places(text, n_seen)
-    work = n_seen * (len(weights) * (left + right))  # additions that a row takes
-    room = np.concatenate([[0], np.cumsum(np.minimum(work, n_vocab))])  # pairs that the rows before can have at most
-    lanes = numba.get_num_threads()
-    sums, seen = np.zeros((lanes, n_vocab)), np.zeros((lanes, n_vocab // 64 + 1), np.uint64)
+    place, first = places(text, sightings(text, n_vocab))
+    for rows in blocks(first, len(weights) * (left + right)):
+        yield count_rows(rows, text, place, first, weights, left, right, numba.get_num_threads())
+
+
+def blocks(first: Array, reach: int, parts: int = 1) -> Iterator[tuple[int, int]]:
+    """(start, stop) of blocks of rows: each of at most CELLS pairs and one of `parts` of all work, or of one row.
+
+    Args:
+        first: (V + 1,) int64, of `places`.
+        reach: neighbours that one sighting has at most.
+    """
+    n_vocab, work = len(first) - 1, first * reach  # additions that the rows before take
+    room = np.concatenate([[0], np.cumsum(np.minimum(np.diff(work), n_vocab))])  # pairs that they can have at most
     start = 0
     while start < n_vocab:
-        stop = max(start + 1, int(np.searchsorted(room, room[start] + CELLS, side="right")) - 1)
-        cell = room[start : stop + 1] - room[start]  # where each row's pairs go, with gaps between rows
-        done = np.cumsum(work[start:stop] + n_vocab // 64)
+        ends = np.searchsorted(room, room[start] + CELLS, side="right"), np.searchsorted(work, work[start] + work[-1] / parts, side="right")
+        stop = max(start + 1, int(min(ends)) - 1)
+        yield start, stop
+        start = stop
+
+
+def count_rows(
+    rows: tuple[int, int], text: Array, place: Array, first: Array, weights: Array, left: bool, right: bool, lanes: int = 1
+) -> tuple[Array, Array, Array]:
+    """What `count` yields, for some rows.
+
+    Args:
+        rows: (start, stop).
+        place, first: of `places`.
+        lanes: threads; one works without numba's own, so that several calls can be under way in one process.
+    """
+    (start, stop), n_vocab = rows, len(first) - 1
+    work = np.diff(first[start : stop + 1]) * (len(weights) * (left + right))
+    cell = np.concatenate([[0], np.cumsum(np.minimum(work, n_vocab))])  # where each row's pairs go, with gaps between rows
+    sums, seen = np.zeros((lanes, n_vocab)), np.zeros((lanes, n_vocab // 64 + 1), np.uint64)
+    n_pairs, col, total = np.empty(stop - start, np.int64), np.empty(cell[-1], np.int32), np.empty(cell[-1], np.float32)
+    if lanes == 1:
+        _count_lane(text, place, first, weights, left, right, start, start, stop, cell, sums[0], seen[0], n_pairs, col, total)
+    else:
+        done = np.cumsum(work + n_vocab // 64)
         share = start + np.searchsorted(done, done[-1] * np.arange(lanes + 1) / lanes)  # rows of equal work a lane
         share[-1] = stop
-        n_pairs, col, total = np.empty(stop - start, np.int64), np.empty(cell[-1], np.int32), np.empty(cell[-1], np.float32)
         _count(text, place, first, weights, left, right, start, share, cell, sums, seen, n_pairs, col, total)
-        n = _close_up(cell, n_pairs, col, total)
-        yield np.repeat(np.arange(start, stop, dtype=np.int32), n_pairs), col[:n], total[:n]
-        start = stop
+    n = _close_up(cell, n_pairs, col, total)
+    return np.repeat(np.arange(start, stop, dtype=np.int32), n_pairs), col[:n], total[:n]
 
 
 @numba.njit(cache=True)
@@ -84,7 +112,7 @@ def sightings(text: Array, n_vocab: int) -> Array:
     return n
 
 
-def _places(text: Array, n_seen: Array) -> tuple[Array, Array]:
+def places(text: Array, n_seen: Array) -> tuple[Array, Array]:
     """(N,) positions in `text`, word after word, ascending; (V + 1,) int64, where each word's begin."""
     first = np.concatenate([[0], np.cumsum(n_seen)])
     place = np.empty(first[-1], np.int32 if len(text) <= np.iinfo(np.int32).max else np.int64)
@@ -104,10 +132,16 @@ def _gather(text, free, place):
 @numba.njit(cache=True, parallel=True)
 def _count(text, place, first, weights, left, right, start, share, cell, sums, seen, n_pairs, col, total):
     for lane in numba.prange(len(sums)):
-        for row in range(share[lane], share[lane + 1]):
-            _add(text, place[first[row] : first[row + 1]], weights, left, right, sums[lane], seen[lane])
-            begin = cell[row - start]
-            n_pairs[row - start] = _take(sums[lane], seen[lane], col[begin:], total[begin:])
+        begin, end = share[lane], share[lane + 1]
+        _count_lane(text, place, first, weights, left, right, start, begin, end, cell, sums[lane], seen[lane], n_pairs, col, total)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_lane(text, place, first, weights, left, right, start, begin, end, cell, sums, seen, n_pairs, col, total):
+    for row in range(begin, end):
+        _add(text, place[first[row] : first[row + 1]], weights, left, right, sums, seen)
+        at = cell[row - start]
+        n_pairs[row - start] = _take(sums, seen, col[at:], total[at:])
 
 
 @numba.njit(cache=True)

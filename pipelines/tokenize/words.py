@@ -76,7 +76,7 @@ def write_codes(corpus: Corpus, params: Params, run: Run, path: Path) -> tuple[l
     counts = np.zeros(0, np.int64)
     lengths: list[np.ndarray] = []
     work = partial(cut, pattern=params.pattern, lower=params.lower)
-    mapped = run.map if corpus.n_rows() > ALONE * ROWS else map
+    mapped = run.map if run.cluster or corpus.n_rows() > ALONE * ROWS else map
     splits = (batch.column(0) for batch in corpus.batches(["split"], ROWS))
     pieces = mapped(work, (batch.column(0) for batch in corpus.batches(["text"], ROWS)))
     with path.open("wb") as file, run.progress(corpus.n_rows(), "documents") as bar:

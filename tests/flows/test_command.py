@@ -12,8 +12,12 @@ from tests.scratch import wordloom
 
 
 @pytest.mark.parametrize(
-    "args", ["run", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "compare", "final x", "report", "runs"]
-)
+    "args",
+    [
+        "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "compare", "final x", "report",
+        "runs",
+    ],
+)  # fmt: skip
 def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):
     done = subprocess.run(wordloom(*args.split()), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2

@@ -1,52 +1,202 @@
-"""prefect.yaml deploys, against a server of its own."""
+"""`wordloom deploy`, against a real server: what it puts there, twice; and that the automations do what they say."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-HERE = Path(__file__).parent.parent.parent
+from tests import serving
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_prefect_deploys_the_nightly_run_and_a_stage_on_each_queue(tmp_path):
-    code = f"""
-import os, subprocess, sys
-sys.path.insert(0, {str(HERE)!r})
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deploy")
+    with serving.running(serving.project(folder / "project").root, folder / "home") as server:
+        yield server
+
+
+def python(server, code: str, *args: str) -> str:
+    """Runs code as a client of the server, in the project."""
+    command = [sys.executable, "-c", "import sys; sys.path.insert(0, '.')\n" + code, *args]
+    done = subprocess.run(command, cwd=server.root, env=server.client_env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def deploy(server, silence_s: float) -> str:
+    code = """
+from datetime import timedelta
 from pathlib import Path
 import flows
-from flows import server
-os.environ["PREFECT_API_URL"] = server.embed(Path({str(tmp_path)!r}))
-for command in (["work-pool", "create", "wordloom", "--type", "process"], ["--no-prompt", "deploy", "--all"]):
-    subprocess.run([sys.executable, "-m", "prefect", *command], cwd={str(HERE)!r}, check=True)
-from prefect.client.orchestration import get_client
-import json
-with get_client(sync_client=True) as client:
-    found = []
-    for it in client.read_deployments():
-        flow = client.read_flow(it.flow_id).name
-        schedules = [[s.schedule.cron, s.schedule.timezone, s.active] for s in it.schedules]
-        found.append([f"{{flow}}/{{it.name}}", it.work_pool_name, it.work_queue_name, it.pull_steps, schedules])
-    print("FOUND", json.dumps(found))
+from flows.deploy import deploy
+print(*deploy(Path("."), silence=timedelta(seconds=float(sys.argv[1]))), sep="\\n")
 """
-    env = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path / "home"),
-        "PWD": str(tmp_path),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    env.pop("PREFECT_API_URL", None)
-    done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    line = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
-    found = {name: rest for name, *rest in json.loads(line.removeprefix("FOUND "))}
-    assert found["stage/gpu"][2][0]["prefect.deployments.steps.set_working_directory"]["directory"] == str(tmp_path)
-    assert {name: (pool, queue) for name, (pool, queue, *_) in found.items()} == {
-        "train/nightly": ("wordloom", "cpu"),
+    return python(server, code, str(silence_s))
+
+
+def found(server) -> dict:
+    """What is on the server, by name, with ids."""
+    with serving.client(server) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        return {
+            "deployments": {f"{flows[it.flow_id]}/{it.name}": it for it in client.read_deployments()},
+            "queues": {it.name: it for it in client.read_work_queues(work_pool_name="wordloom")},
+            "automations": {it.name: it for it in client.read_automations()},
+            "ids": sorted(str(it.id) for it in [*client.read_deployments(), *client.read_automations(), *client.read_work_queues()]),
+            "triggers": [it["trigger"]["id"] for it in client.request("POST", "/automations/filter", json={}).json()],
+            "template": client.read_work_pool("wordloom").base_job_template,
+        }
+
+
+@pytest.mark.quick_slow
+def test_deploying_again_changes_what_is_named_keeps_what_people_switched_off_and_doubles_nothing(server):
+    first = found(server)
+    assert {name: (it.work_pool_name, it.work_queue_name) for name, it in first["deployments"].items()}.items() >= {
+        "train/nightly": ("wordloom", "default"),
         "stage/cpu": ("wordloom", "cpu"),
         "stage/gpu": ("wordloom", "gpu"),
-    }
-    assert found["train/nightly"][3] == [["0 2 * * *", "UTC", True]]
+    }.items()
+    (schedule,) = first["deployments"]["train/nightly"].schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone, schedule.active) == ("0 2 * * *", "UTC", True)
+    assert first["deployments"]["stage/gpu"].pull_steps == [{"flows.place.here": {"otherwise": str(server.root)}}]
+    assert (first["queues"]["gpu"].concurrency_limit, first["queues"]["cpu"].concurrency_limit) == (1, None)
+    assert first["queues"]["gpu"].priority < first["queues"]["cpu"].priority
+    assert first["template"]["variables"]["properties"]["env"]["default"] == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    assert list(first["automations"]) == ["wordloom: a silent run has crashed"]
+    with serving.client(server) as client:
+        client.update_deployment_schedule(first["deployments"]["train/nightly"].id, schedule.id, active=False)
+        client.pause_deployment(first["deployments"]["stage/gpu"].id)
+        client.pause_automation(first["automations"]["wordloom: a silent run has crashed"].id)
+    done = server.wordloom("deploy", "--gpus", "3")
+    assert done.returncode == 0, done.stderr
+    again = found(server)
+    assert again["ids"] == first["ids"]
+    assert again["triggers"] == first["triggers"]  # a new one would forget the runs that it watches
+    assert again["queues"]["gpu"].concurrency_limit == 3
+    assert [it.active for it in again["deployments"]["train/nightly"].schedules] == [False]
+    assert (again["deployments"]["stage/gpu"].paused, again["deployments"]["stage/cpu"].paused) == (True, False)
+    assert again["automations"]["wordloom: a silent run has crashed"].enabled is False
+    with serving.client(server) as client:
+        client.resume_automation(first["automations"]["wordloom: a silent run has crashed"].id)
+    deploy(server, silence_s=77)
+    last = found(server)
+    assert last["ids"] == first["ids"]
+    assert last["queues"]["gpu"].concurrency_limit == 3
+    assert last["automations"]["wordloom: a silent run has crashed"].trigger.within.total_seconds() == 77
+
+
+def test_without_a_server_or_a_prefect_yaml_it_says_what_is_missing(server):
+    unnamed = server.wordloom("deploy", PREFECT_API_URL="")
+    assert (unnamed.returncode, unnamed.stderr.splitlines()[0][:43]) == (2, "fault: no Prefect server is named. Start on")
+    file = server.root / "prefect.yaml"
+    text = file.read_text()
+    file.unlink()
+    done = server.wordloom("deploy")
+    assert (done.returncode, done.stderr) == (2, f"fault: prefect.yaml is missing in {server.root}: it says what there is to deploy\n")
+    file.write_text(text.replace("flows.stage.stage", "flows.stage.nothing"))
+    done = server.wordloom("deploy")
+    assert done.returncode == 2
+    assert done.stderr.startswith("fault: prefect.yaml was not deployed: ")
+    file.write_text(text)
+
+
+RUN = """
+import sys, time
+from prefect import flow
+
+@flow(name="train")
+def train(seconds: float):
+    print("started", flush=True)
+    time.sleep(seconds)
+    raise ValueError("embed/glove failed: no such corpus")
+
+train(float(sys.argv[1]))
+"""
+
+HOOK = """
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+CustomWebhookNotificationBlock(
+    name="test", url=sys.argv[1] + "/{{key}}", json_data={"subject": "{{subject}}", "body": "{{body}}"}, secrets={"key": "hush"}
+).save("wordloom", overwrite=True)
+"""
+
+MAIL = """
+from prefect.blocks.notifications import SendgridEmail
+SendgridEmail(api_key="hush", sender_email="from@example.org", to_emails=["to@example.org"]).save("wordloom")
+"""
+
+EVENT = """
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+emit_event("wordloom.gate.failed", resource={"prefect.resource.id": "wordloom.gate.vectors.glove"}, payload={"failed": ["norm"]})
+EventsWorker.drain_all(timeout=60)
+"""
+
+
+def heartbeats(server) -> int:
+    with serving.client(server) as client:
+        return client.request("POST", "/events/filter", json={"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}).json()[
+            "total"
+        ]
+
+
+def forget_blocks(server) -> None:
+    with serving.client(server) as client:
+        for block in client.read_block_documents():
+            if block.name == "wordloom":
+                client.delete_block_document(block.id)
+
+
+@pytest.mark.quick_slow
+def test_a_killed_run_is_marked_and_a_webhook_hears_of_failures_and_of_closed_gates(server):
+    heard: list[tuple[str, dict]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    python(server, HOOK, f"http://127.0.0.1:{listener.server_port}")
+    assert "notifications go to custom-webhook/wordloom" in deploy(server, silence_s=15)
+    run = subprocess.Popen([sys.executable, "-c", RUN, "600"], env=server.client_env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "started\n"
+        serving.until(lambda: heartbeats(server))
+        run.kill()
+        failed = subprocess.run([sys.executable, "-c", RUN, "0"], env=server.client_env, capture_output=True, text=True, timeout=120)
+        assert "no such corpus" in failed.stderr
+        python(server, EVENT)
+        serving.until(lambda: len(heard) == 3, heard)
+    finally:
+        run.kill()
+        run.wait()
+        listener.shutdown()
+    assert {path for path, _ in heard} == {"/hush"}
+    told = {said["subject"].split()[-1]: (said["subject"], said["body"]) for _, said in heard}
+    assert told["closed"] == ("wordloom.gate.vectors.glove: the gate is closed", '{"failed": ["norm"]}')
+    assert told["Crashed"][0].startswith("train ")
+    assert told["Crashed"][1].startswith("no heartbeat for 15 s: its process, its worker or its machine is gone")
+    subject, why_failed = told["Failed"]
+    assert subject.startswith("train ")
+    assert "embed/glove failed: no such corpus" in why_failed
+    assert f"{server.url}/" in why_failed
+    assert "hush" not in server.wordloom("deploy").stdout + server.said.read_text() + (server.root / ".wordloom/server.log").read_text()
+    # another block is told instead; without one there is nobody to tell
+    forget_blocks(server)
+    python(server, MAIL)
+    assert "notifications go to sendgrid-email/wordloom" in deploy(server, silence_s=15)
+    forget_blocks(server)
+    assert "nobody is told" in deploy(server, silence_s=15)
+    assert list(found(server)["automations"]) == ["wordloom: a silent run has crashed"]

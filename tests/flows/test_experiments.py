@@ -9,28 +9,11 @@ from flows.git import git
 from pipelines.errors import Fault
 from tasks import dvc
 
-# stands for our packages in the worktree: `python -m pipelines dag` writes dvc.yaml from params.yaml
-PIPELINES = """
-import sys
-from pathlib import Path
-if sys.argv[1] == "report":
-    Path("report.html").write_text("written again")
-    sys.exit()
-if "broken" in Path("params.yaml").read_text():
-    print("fault: params.yaml has no place for 'broken'", file=sys.stderr)
-    sys.exit(2)
-text = Path("dag.txt").read_text()
-Path("dvc.yaml").write_text(text)
-"""
-
-
 @pytest.fixture
 def lab(project):
     """A project with an experiment file, committed."""
     root = project.root
-    (root / "pipelines").mkdir()
-    (root / "pipelines" / "__main__.py").write_text(PIPELINES)
-    (root / "dag.txt").write_text((root / "dvc.yaml").read_text())
+    project.can_write_its_dag()
     (root / "experiments").mkdir()
     params = project.params()
     params["embed"]["g"]["text"] = "of the experiment"

@@ -36,7 +36,7 @@ def test_a_stage_comes_after_what_makes_its_dependency_lies_around_it_or_in_it(t
 def test_stages_carry_the_placement_that_their_meta_says(tmp_path):
     found = read(tmp_path, dag())
     assert found.stages["embed-g"] == Stage(
-        "embed-g", "embed", "g", ("data/1_corpus/a", "data/checks/corpus/a.json", "stage.py"), ("data/4_vectors/g",), "cpu", 0, 600
+        "embed-g", "embed", "g", ("data/1_corpus/a", "data/checks/corpus/a.json", "stage.py"), ("data/4_vectors/g",)
     )
     assert found.stages["check-vectors-g"].label == "check/vectors-g"
 

@@ -2,6 +2,7 @@
 
 from flows import graph
 from flows.plan import changes, text
+from tasks import dvc
 
 
 def test_a_change_of_parameters_is_told_value_by_value():
@@ -43,3 +44,21 @@ def test_each_reason_is_told_in_words_and_what_comes_after_may_have_to_run(proje
         file.write("# another line\n")
     assert "ingest/a: dep stage.py changed" in text(project.root, whole).splitlines()
     assert "embed/g" not in text(project.root, whole.of(["check/vectors-h"]))
+
+
+def test_where_a_stage_runs_is_told_when_it_is_not_as_usual(project):
+    tree = dvc.load(project.root / "dvc.yaml")
+    tree["stages"]["embed-g"]["meta"].update(queue="gpu", retries=2, retry_delay_s=5, timeout_s=3600, priority=3)
+    project.write("dvc.yaml", tree)
+    said = text(project.root, graph.read(project.root))
+    assert "embed/g [gpu, 2 retries from 5 s on, at most 3600 s, priority 3]: has not run yet" in said
+
+
+def test_another_queue_makes_nothing_run_again(project):
+    assert project.dvc("repro").returncode == 0
+    tree = dvc.load(project.root / "dvc.yaml")
+    tree["stages"]["embed-g"]["meta"].update(queue="gpu", priority=3)
+    project.write("dvc.yaml", tree)
+    whole = graph.read(project.root)
+    assert text(project.root, whole) == "all 7 stages are up to date"
+    assert "embed/g [gpu, priority 3]: up to date" in text(project.root, whole, everything=True)

@@ -90,9 +90,8 @@ def test_targets_run_with_what_they_need_and_nothing_else(train, project):
 
 
 def test_a_stage_is_retried_as_often_as_its_meta_says_and_stopped_after_its_timeout(train, project, monkeypatch):
-    monkeypatch.setattr("tasks.stage.RETRY_DELAY_S", 0)
     tree = dvc.load(project.root / "dvc.yaml")
-    tree["stages"]["ingest-a"]["meta"].update(retries=1, timeout_s=4)
+    tree["stages"]["ingest-a"]["meta"].update(retries=1, retry_delay_s=0, timeout_s=4)
     project.write("dvc.yaml", tree)
     project.set("ingest", "a", sleep=60)
     state = train(targets=["ingest/a"])
@@ -155,3 +154,46 @@ def test_a_run_that_somebody_cancels_in_the_ui_stops_its_stage(train, project, m
     assert state.is_cancelled()
     assert "ingest/a failed: the run was stopped" in state.message
     assert project.ran() == []
+
+
+@pytest.fixture
+def lab(project):
+    """A project whose worktrees can write their dvc.yaml, committed."""
+    project.can_write_its_dag()
+    project.git("add", "-A")
+    project.git("commit", "-qm", "it can write its dvc.yaml")
+    return project
+
+
+@pytest.mark.quick_slow
+def test_a_nightly_run_works_on_the_commit_in_a_worktree_and_leaves_edits_alone(train, lab):
+    lab.set("embed", "g", text="half an idea")
+    (lab.root / "stage.py").write_text("not even Python")
+    before = {path: path.read_bytes() for path in lab.root.iterdir() if path.is_file()}
+    state = train(experiment="nightly", revision="HEAD")
+    assert state.is_completed(), state.message
+    tree = lab.root / ".wordloom/nightly"
+    assert len(dvc.read_lock(tree)) == 7
+    assert {path: path.read_bytes() for path in lab.root.iterdir() if path.is_file()} == before
+    assert not (lab.root / "data/1_corpus").exists()
+    # the commit moves on, and so does the worktree; what is up to date does not run
+    lab.git("checkout", "-q", "--", "stage.py")
+    lab.git("commit", "-qam", "the idea")
+    (tree / "ran.txt").unlink()
+    assert train(experiment="nightly", revision="HEAD").is_completed()
+    ran = [line.split()[1] for line in (tree / "ran.txt").read_text().splitlines() if line.startswith("end")]
+    assert ran == ["embed-g", "check-vectors-g", "report-all"]
+
+
+def test_a_revision_that_is_none_and_one_without_an_experiment_are_refused(train, lab):
+    assert "knows no commit 'v9'" in train(experiment="nightly", revision="v9").message
+    assert "cannot be a git revision" in train(experiment="nightly", revision="--upload-pack=x").message
+    assert "give an experiment, too" in train(revision="HEAD").message
+    assert "cannot name an experiment" in train(experiment="../x", revision="HEAD").message
+
+
+def test_workers_without_a_deployment_are_refused_before_anything_runs(train, lab):
+    state = train(workers=True)
+    assert state.is_failed()
+    assert "no deployment stage/cpu for the stages of queue cpu. Run: wordloom deploy" in state.message
+    assert lab.ran() == []

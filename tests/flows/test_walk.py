@@ -101,6 +101,25 @@ def test_two_stages_of_the_gpu_queue_never_run_at_the_same_time(tmp_path):
     assert max(map(len, seen)) == 1
 
 
+def test_of_the_stages_that_could_start_the_one_with_the_highest_priority_starts_first(tmp_path):
+    tree = dag()
+    tree["stages"]["embed-h"]["meta"]["priority"] = 5
+    (tmp_path / "dvc.yaml").write_text(dvc.dump(tree))
+    world = World()
+    walk(graph.read(tmp_path), always, world.start, jobs=1)
+    assert world.started.index("embed-h") < world.started.index("embed-g")
+
+
+def test_workers_keep_to_the_limits_of_their_queues_so_the_walk_sends_them_all(tmp_path):
+    tree = dag()
+    for row in "gh":
+        tree["stages"][f"embed-{row}"]["meta"]["queue"] = "gpu"
+    (tmp_path / "dvc.yaml").write_text(dvc.dump(tree))
+    meet = threading.Barrier(2, timeout=10)
+    world = World(work=lambda name: meet.wait() if name.startswith("embed") else None)
+    assert not walk(graph.read(tmp_path), always, world.start, jobs=2, alone=()).failed
+
+
 def test_a_failed_stage_stops_what_comes_after_it_and_nothing_else(part):
     world = World(fails={"embed-g"})
     outcome = walk(part, always, world.start, jobs=2)

@@ -65,6 +65,6 @@ def test_a_place_beyond_what_int32_holds_would_be_int64():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cooccur, "_gather", lambda text, free, place: None)
-        place, _ = cooccur._places(text_of([[1]]).view(Long), np.array([0, 1]))
+        place, _ = cooccur.places(text_of([[1]]).view(Long), np.array([0, 1]))
         assert place.dtype == np.int64
-        assert cooccur._places(text_of([[1]]), np.array([0, 1]))[0].dtype == np.int32
+        assert cooccur.places(text_of([[1]]), np.array([0, 1]))[0].dtype == np.int32

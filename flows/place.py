@@ -1,0 +1,51 @@
+"""Where a worker's flow runs happen: in the folder in which the worker was started, and no longer than it lives."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+from pipelines.deathsig import die_with_parent
+from pipelines.errors import Fault
+from tasks import dvc
+
+POOL = "wordloom"
+FLOWS = "default"  # the queue of whole runs, which wait for their stages
+FOLDER = "WORDLOOM_FOLDER"
+WORKER = "WORDLOOM_WORKER"  # the worker's process
+SETTINGS = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",  # how often it looks for runs; Prefect's own 10 s is most of a small stage's time
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds, the least there is: how soon a run whose worker died is noticed
+    "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
+}
+
+
+def work(root: Path, queues: list[str], limit: int | None) -> None:
+    """Becomes a Prefect worker of the pool, in this folder. Raises Fault; does not return."""
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise Fault("no Prefect server is named. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
+    if limit == 1 and (not queues or (FLOWS in queues and len(queues) > 1)):
+        raise Fault(f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit")
+    command = [sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--install-policy", "never"]
+    command += ["--name", f"{platform.node()}-{os.getpid()}"]
+    command += [word for queue in queues for word in ("--work-queue", queue)]
+    command += ["--limit", str(limit)] if limit else []
+    env = {**SETTINGS, **dvc.environment(), FOLDER: str(root.resolve()), WORKER: str(os.getpid())}
+    os.execve(command[0], command, env)
+
+
+def here(otherwise: str) -> dict[str, str]:
+    """A pull step of prefect.yaml: the worker's own folder, or the one that was deployed where a worker names none."""
+    return {"directory": os.environ.get(FOLDER) or otherwise}
+
+
+def die_with_worker() -> None:
+    """From here on this flow run's process is killed when its worker is: its stages then end, too.
+
+    Prefect's workers leave their runs alone when they are killed; another worker would then be a second writer.
+    """
+    # taken out: what the run starts has another parent
+    if worker := os.environ.pop(WORKER, ""):
+        die_with_parent(int(worker))

@@ -1,0 +1,88 @@
+"""What a killed DVC or a power cut leaves behind, and what would stop every DVC after it.
+
+DVC writes its lock files in place, so that a kill can leave half of one, and cannot read its run-cache
+where a folder is empty. All of it was seen by killing DVC at each of its writes (tests/faults).
+"""
+
+import contextlib
+import fcntl
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipelines.errors import Fault
+from tasks import dvc
+
+BROKEN = ".wordloom/dvc.lock.broken"
+
+
+def mend(root: Path) -> None:
+    """Lets the next DVC run. Finished work is not lost: what dvc.lock forgets, the run-cache knows."""
+    if (root / ".dvc").is_dir():
+        _rwlock(root)
+        _lock(root)
+        _run_cache(root)
+
+
+def _rwlock(root: Path) -> None:
+    """DVC drops holders that are dead, not those whose pid belongs to another program by now, nor half a file."""
+    path = root / ".dvc/tmp/rwlock"
+    if not path.exists():
+        return
+    with path.with_name("rwlock.lock").open("a+") as guard:  # as DVC takes it for an edit
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        written = path.stat().st_mtime
+        try:
+            held: dict[str, Any] = json.loads(path.read_text())
+            kept = {
+                "write": {out: it for out, it in held.get("write", {}).items() if _may_hold(it["pid"], written)},
+                "read": {out: [it for it in its if _may_hold(it["pid"], written)] for out, its in held.get("read", {}).items()},
+            }
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _say("DVC's .dvc/tmp/rwlock was half written, and is gone")
+            path.unlink()
+            return
+        kept["read"] = {out: its for out, its in kept["read"].items() if its}
+        if kept != {"write": {}, "read": {}, **held}:
+            _say("DVC's .dvc/tmp/rwlock named processes that ended long ago, and no longer does")
+            path.write_text(json.dumps(kept))
+
+
+def _may_hold(pid: int, written: float) -> bool:
+    """Whether the process may be the one that the file means: it is there, and it is a DVC or older than the file."""
+    try:
+        process = psutil.Process(pid)
+        # both are asked, since a clock that was put forward makes every process look younger
+        return any("dvc" in word for word in process.cmdline()) or process.create_time() <= written
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _lock(root: Path) -> None:
+    path = root / dvc.LOCK
+    with dvc.paused(root):
+        if not path.exists():
+            return
+        with contextlib.suppress(Fault):
+            if "schema" in dvc.load(path):  # DVC's own test of a file that it can read
+                return
+        (root / BROKEN).parent.mkdir(parents=True, exist_ok=True)
+        path.replace(root / BROKEN)
+    _say(f"{dvc.LOCK} could not be read, and lies in {BROKEN} now; what it knew comes back from DVC's run-cache")
+
+
+def _run_cache(root: Path) -> None:
+    """An empty folder is where a DVC was killed between making it and writing into it."""
+    runs = Path(dvc.ask(root, "cache", "dir").strip()) / "runs"
+    for folder in runs.glob("*/*/"):
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
+
+
+def _say(text: str) -> None:
+    print(f"mended: {text}", file=sys.stderr, flush=True)

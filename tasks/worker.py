@@ -1,0 +1,155 @@
+"""A stage on a worker: a flow run of the deployment `stage/<queue>`, watched to its end.
+
+Workers see the same folder, or have clones of their own. Then what the stage reads goes to them through
+a DVC remote, what it makes comes back the same way, and its entry of dvc.lock through Prefect.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.sorting import LogSort
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Cancelling, State
+
+from pipelines import layout
+from pipelines.errors import Fault
+from tasks import cache, children, dvc
+
+POLL_S = 1.0
+LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
+PATIENCE_S = 600.0  # how long the server may be away
+CANCEL_S = 20.0  # how long a worker may take to end a run that is cancelled
+REMIND_S = 60.0  # between two words on a run that no worker has taken
+PARCEL = "parcel"  # the key of the artifact that brings back what DVC's remote does not carry
+PARCEL_BYTES = 4_000_000  # a gate's page with its examples, and a record
+
+
+def run(
+    root: Path, name: str, label: str, timeout_s: float, say: Callable[[str], None],
+    queue: str, tags: list[str], before: list[str], clone: dict[str, Any] | None,
+) -> str | None:  # fmt: skip
+    """Has a worker of the queue bring one stage up to date.
+
+    Args:
+        before: the stages whose outputs it reads.
+        clone: for workers with clones of their own: experiment, revision, and the DVC remote between them.
+
+    Returns:
+        Why it failed, None when it did not.
+
+    Raises:
+        Fault, InterruptedError, TimeoutError: what it reads or makes could not be sent, the run was stopped,
+            no worker took it.
+    """
+    parameters: dict[str, Any] = {"name": name}
+    if clone:
+        cache.push(root, before, clone["remote"])
+        parameters["clone"] = {**clone, "params": (root / layout.PARAMS).read_text(encoding="utf-8"), "before": dvc.entries(root, before)}
+    else:
+        parameters["root"] = str(root)
+    for attempt in range(1 + LOST):
+        sent = run_deployment(f"stage/{queue}", parameters=parameters, flow_run_name=label, timeout=0, tags=tags)
+        state = _watch(sent.id, queue, timeout_s, say)
+        if not state.is_crashed() or attempt == LOST:
+            break
+        say(f"its worker was lost ({state.message}); it is sent again")
+    if not state.is_completed():
+        return state.message or state.name
+    if clone:
+        _bring(root, name, sent.id, clone["remote"])
+    return None
+
+
+def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None]) -> State:
+    """Waits for the end of a flow run and hands on the lines of its stage."""
+    sent = seen = reminded = time.monotonic()
+    n_lines = 0
+    with get_client(sync_client=True) as client:
+        while True:
+            try:
+                state = client.read_flow_run(run_id).state
+                assert state is not None
+                n_lines += _lines(client, run_id, n_lines, say)
+                seen = time.monotonic()
+            except ObjectNotFound:
+                raise Fault("its flow run was deleted; run again") from None
+            except (httpx.HTTPError, PrefectHTTPStatusError) as err:
+                if time.monotonic() - seen > PATIENCE_S:
+                    raise Fault(f"Prefect's server has not answered for {PATIENCE_S:.0f} s ({err!r}). Start it again, and run again") from err
+                time.sleep(POLL_S)
+                continue
+            if state.is_final():
+                return state
+            if children.ALL.stopped:
+                _cancel(client, run_id)
+                raise InterruptedError("the run was stopped")
+            if state.is_scheduled() or state.is_pending():
+                if seen - sent > timeout_s:
+                    _cancel(client, run_id)
+                    raise TimeoutError(f"no worker of the queue {queue} took it within its timeout of {timeout_s:g} s. Start one: wordloom worker {queue}")
+                if seen - reminded > REMIND_S:
+                    reminded = seen
+                    say(f"waits for a worker of the queue {queue}")
+            time.sleep(POLL_S)
+
+
+def _lines(client: SyncPrefectClient, run_id: UUID, n_known: int, say: Callable[[str], None]) -> int:
+    """What the stage has printed since; Prefect's own words on its task are left out."""
+    logs = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])), offset=n_known, sort=LogSort.TIMESTAMP_ASC)
+    for log in logs:
+        if log.name == "prefect.task_runs" and not log.message.startswith(("Finished in state", "Created task run", "Task run ")):
+            say(log.message)
+    return len(logs)
+
+
+def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    client.set_flow_run_state(run_id, Cancelling())
+    end = time.monotonic() + CANCEL_S
+    while time.monotonic() < end:
+        state = client.read_flow_run(run_id).state
+        if state is None or state.is_final():
+            return
+        time.sleep(0.2)
+
+
+def send(root: Path, name: str, label: str) -> None:
+    """On the worker: hands back a stage's entry of dvc.lock, and the small files of it that lie outside DVC."""
+    verb, _, row = label.partition("/")
+    if verb == "check":
+        noun, _, row = row.partition("-")
+        paths = [root / layout.gate_report(noun, row, kind) for kind in ("json", "html")]
+    else:
+        paths = [p for p in (root / layout.RECORDS).glob(f"*/{row}-*.json") if json.loads(p.read_text()).get("verb") == verb]
+        paths = sorted(paths, key=lambda p: p.stat().st_mtime)[-1:]
+    files = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths if path.exists()}
+    data = {"entry": dvc.entries(root, [name])[name], "files": files}
+    Artifact(type="wordloom", key=PARCEL, description=f"dvc.lock's entry of {label}", data=data).create()
+
+
+def _bring(root: Path, name: str, run_id: UUID, remote: str) -> None:
+    """Takes a stage's entry, files and output over from its worker. Raises Fault when they are not what this project implies."""
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[PARCEL]))
+        )
+    if not found or len(str(found[0].data)) > PARCEL_BYTES:
+        raise Fault(f"{name}: the worker ended well, but sent back no entry of {dvc.LOCK}. Is its clone of another version? Run again")
+    parcel = json.loads(str(found[0].data))
+    dvc.put_entries(root, {name: parcel["entry"]})
+    cache.pull(root, [name], remote)
+    for path, text in parcel["files"].items():
+        parts = PurePosixPath(path)
+        if parts.parts[0] != "runs" or ".." in parts.parts or parts.suffix not in (".json", ".html"):
+            raise Fault(f"{name}: the worker sent a file {path!r}; it may send pages and records of runs/ only")
+        layout.write_aside(root / parts, text)
+    if differs := dvc.status(root, name):
+        raise Fault(f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?")

@@ -1,0 +1,20 @@
+"""After each fault: no orphan, no wrong artifact, no lost finished work, and the next run leaves the calm run's bytes."""
+
+import pytest
+
+from tests.faults import inject
+from tests.faults.support import holds, repro, wordloom_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
+
+
+@pytest.mark.parametrize("fault", inject.BY_DVC, ids=lambda fault: fault.__name__)
+def test_dvc_repro_leaves_the_calm_runs_bytes_after(root, calm, fault):
+    fault(root, "")
+    holds(root, calm, repro)
+
+
+@pytest.mark.parametrize("fault", inject.BY_RUN, ids=lambda fault: fault.__name__)
+def test_wordloom_run_leaves_the_calm_runs_bytes_after(root, calm, api, fault):
+    fault(root, api)
+    holds(root, calm, wordloom_run(PREFECT_API_URL=api))

@@ -1,0 +1,102 @@
+"""Stages on workers: real ones, in the same folder and in clones of their own."""
+
+import subprocess
+
+import pytest
+
+from tasks import dvc
+from tests import scratch
+from tests.orchestra import Orchestra
+from tests.webdav import serve
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def orchestra(tmp_path_factory):
+    made = Orchestra(tmp_path_factory.mktemp("prefect"))
+    try:
+        made.serve()
+        made.deploy()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def calm(tmp_path):
+    """What a laptop's `dvc repro` leaves in dvc.lock."""
+    laptop = scratch.make(tmp_path / "laptop")
+    laptop.can_write_its_dag()
+    assert laptop.dvc("repro").returncode == 0
+    dvc.order_lock(laptop.root)
+    return (laptop.root / "dvc.lock").read_bytes()
+
+
+@pytest.fixture
+def project(project, orchestra):
+    project.can_write_its_dag()
+    project.git("add", "-A")
+    project.git("commit", "-qm", "it can write its dvc.yaml")
+    yield project
+    orchestra.end_workers()
+
+
+def clone(project, folder):
+    subprocess.run(["git", "clone", "-q", str(project.root), str(folder)], check=True)
+    return folder
+
+
+def ran(folder):
+    """The stages that ran to their end in a folder and its worktrees."""
+    return sorted(
+        line.split()[1] for path in folder.rglob("ran.txt") for line in path.read_text().splitlines() if line.startswith("end")
+    )  # fmt: skip
+
+
+@pytest.mark.quick_slow
+def test_workers_that_share_the_folder_leave_the_lock_of_a_laptop(orchestra, project, calm):
+    orchestra.worker(project.root, "cpu")
+    done = orchestra.wordloom(project.root, "run", "--workers")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "embed/g | works" in done.stdout
+    assert (project.root / "dvc.lock").read_bytes() == calm
+    assert len(ran(project.root)) == 7
+
+
+def test_two_workers_with_clones_and_a_folder_between_them_leave_the_lock_of_a_laptop(orchestra, project, calm, tmp_path):
+    project.dvc("remote", "add", "store", str(tmp_path / "store"))
+    two_clones(orchestra, project, calm, tmp_path)
+
+
+def test_two_workers_with_clones_and_a_webdav_server_between_them_leave_the_lock_of_a_laptop(orchestra, project, calm, tmp_path):
+    with serve(tmp_path / "store") as server:
+        (tmp_path / "store" / "dvc").mkdir()
+        project.dvc("remote", "add", "store", f"{server.url}/dvc")
+        two_clones(orchestra, project, calm, tmp_path)
+        assert server.uploads
+
+
+def two_clones(orchestra, project, calm, tmp_path):
+    project.git("commit", "-qam", "a remote")
+    one, two = clone(project, tmp_path / "one"), clone(project, tmp_path / "two")
+    orchestra.worker(one, "cpu")
+    orchestra.worker(two, "cpu")
+    project.git("commit", "-q", "--allow-empty", "-m", "a commit that the clones do not know yet")
+    done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (project.root / "dvc.lock").read_bytes() == calm
+    # each stage ran once, all but the report on a worker, and a laptop finds nothing to do
+    assert ran(project.root) == ["report-all"]
+    assert sorted([*ran(one), *ran(two)]) == sorted({*dvc.load(project.root / "dvc.yaml")["stages"]} - {"report-all"})
+    assert project.dvc("status").stdout.strip() == "Data and pipelines are up to date."
+    assert (project.root / "runs/checks/vectors/g.json").exists()
+    # and what one has finished, another clone does not make again
+    three = clone(project, tmp_path / "three")
+    orchestra.end_workers()
+    orchestra.worker(three, "cpu")
+    project.set("embed", "g", noise=2)  # another parameter: runs there, once; the rest comes from the remote
+    project.git("commit", "-qam", "noise")
+    done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(three) == ["embed-g"]

@@ -1,0 +1,107 @@
+"""A Prefect server, its deployments and workers for tests: real processes, on ports and in folders of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+
+from tests.scratch import REPOSITORY
+
+SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PYTHONPATH": str(REPOSITORY),
+}
+
+
+class Orchestra:
+    """One server and the workers that were started for it."""
+
+    def __init__(self, home: Path, **settings: str):
+        home.mkdir(parents=True, exist_ok=True)
+        self.home = home
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+        self.env = {
+            **os.environ, **SETTINGS, **settings, "PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
+            "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(self.port),
+        }  # fmt: skip
+        self.server: subprocess.Popen | None = None
+        self.workers: list[subprocess.Popen] = []
+
+    def start(self, command: list[str], folder: Path, log: str) -> subprocess.Popen:
+        with (self.home / log).open("a") as out:
+            return subprocess.Popen(command, cwd=folder, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+    def serve(self) -> None:
+        """Starts the server (again, on the same port and database) and waits until it answers."""
+        self.server = self.start([sys.executable, "-P", "-m", "prefect", "server", "start"], self.home, "server.log")
+        end = time.monotonic() + 180
+        while time.monotonic() < end:
+            assert self.server.poll() is None, (self.home / "server.log").read_text()
+            try:
+                with urlopen(f"{self.env['PREFECT_API_URL']}/health", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the server did not answer within 180 s")
+
+    def prefect(self, *args: str) -> str:
+        command = [sys.executable, "-P", "-m", "prefect", *args]
+        done = subprocess.run(command, cwd=REPOSITORY, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def deploy(self) -> None:
+        self.prefect("work-pool", "create", "wordloom", "--type", "process")
+        for queue in ("cpu", "gpu"):
+            self.prefect("work-queue", "create", queue, "--pool", "wordloom")
+        self.prefect("--no-prompt", "deploy", "--all")
+
+    def worker(self, folder: Path, *queues: str) -> subprocess.Popen:
+        """A worker in a folder, once it looks for runs."""
+        log = f"worker-{len(self.workers)}.log"
+        worker = self.start([sys.executable, "-P", "-m", "flows", "worker", *queues], folder, log)
+        self.workers.append(worker)
+        wait_for(lambda: "started!" in (self.home / log).read_text(), 120, f"the worker in {folder} to start")
+        return worker
+
+    def wordloom(self, folder: Path, *args: str, timeout: float = 300) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-P", "-m", "flows", *args]
+        return subprocess.run(command, cwd=folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+
+    def end_workers(self) -> None:
+        for worker in self.workers:
+            end(worker)
+        self.workers.clear()
+
+    def close(self) -> None:
+        self.end_workers()
+        if self.server is not None:
+            end(self.server)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Kills a process with all that it started."""
+    if process.poll() is None:
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        for child in below:
+            if child.is_running():
+                child.kill()
+    process.wait()
+
+
+def wait_for(seen, seconds: float, what: str) -> None:
+    limit = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < limit, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
