@@ -73,7 +73,9 @@ def _train(rows: list[str], jobs: int, workers: bool, remote: str | None) -> int
     if url:
         _answers(url)
     elif workers:
-        raise Fault("no Prefect server is named, so there are no workers. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
+        raise Fault(
+            "no Prefect server is named, so there are no workers. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
     else:
         print("Prefect: starting a server for this run", flush=True)
         url = server.embed(ROOT)

@@ -27,7 +27,9 @@ def work(root: Path, queues: list[str], limit: int | None) -> None:
     if not PREFECT_API_URL.value():
         raise Fault("no Prefect server is named. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
     if limit == 1 and (not queues or (FLOWS in queues and len(queues) > 1)):
-        raise Fault(f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit")
+        raise Fault(
+            f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit"
+        )
     command = [sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--install-policy", "never"]
     command += ["--name", f"{platform.node()}-{os.getpid()}"]
     command += [word for queue in queues for word in ("--work-queue", queue)]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
 from flows import experiments, graph
@@ -42,7 +43,7 @@ def stage(name: str, root: str | None = None, clone: dict[str, Any] | None = Non
 def _run(root: Path, name: str) -> State:
     part = graph.read(root).of([name])
     it = next(it for it in part.stages.values() if name in (it.name, it.label))
-    reason = failure(Starter(root)(it, []))
+    reason = failure(Starter(root, tags=flow_run.tags)(it, []))
     return Failed(message=reason) if reason else Completed(message=f"{it.label} is up to date")
 
 
@@ -53,5 +54,5 @@ def _in_clone(root: Path, name: str, experiment: str, revision: str, params: str
         state = _run(tree, name)
         if state.is_completed():
             cache.push(tree, [name], remote)
-            worker.send(tree, name, graph.read(tree).stages[name].label)
+        worker.send(tree, name, graph.read(tree).stages[name].label, state.is_completed())
         return state

@@ -58,17 +58,17 @@ def connect(address: str) -> Iterator["Workers"]:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as err:  # the last three: an address or certificates that are none
         raise Fault(
-            f"{_at(address)} cannot be reached: {err or type(err).__name__}. Start it: python -m dask scheduler, or unset {VARIABLE}"
+            f"{_at(address)} cannot be reached: {str(err) or type(err).__name__}. Start it: python -m dask scheduler, or unset {VARIABLE}"
         ) from err
     with client, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Sending large graph"
-        )  # a piece of text travels with its task, so that it is not lost with a worker
+        # a piece of text travels with its task, so that it is not lost with a worker
+        warnings.filterwarnings("ignore", "Sending large graph")
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
-            yield Workers(client)
         except TimeoutError as err:
             raise Fault(f"{_at(address)} has no worker. Start one in the project's folder: python -m dask worker {address}") from err
+        try:
+            yield Workers(client)
         except KilledWorker as err:
             raise Fault(f"{_at(address)}: the same piece of work ended several workers. Perhaps they need more memory: {err}") from err
         except ModuleNotFoundError as err:

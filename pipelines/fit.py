@@ -177,7 +177,9 @@ def _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, advan
             for piece in pieces:
                 losses = loss(model, *_on(torch.device(run.device), piece))  # (items,)
                 if len(losses) != _n_items(piece, item_axis):
-                    raise Fault(f"{run.name}: {len(losses)} losses for {_n_items(piece, item_axis)} items; one each, along item_axis of a batch")
+                    raise Fault(
+                        f"{run.name}: {len(losses)} losses for {_n_items(piece, item_axis)} items; one each, along item_axis of a batch"
+                    )
                 mean = losses.mean() * (len(losses) / n)  # of a whole batch: times 1
                 mean.backward()
                 part = part + mean.detach()

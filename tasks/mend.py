@@ -1,7 +1,7 @@
 """What a killed DVC or a power cut leaves behind, and what would stop every DVC after it.
 
-DVC writes its lock files in place, so that a kill can leave half of one, and cannot read its run-cache
-where a folder is empty. All of it was seen by killing DVC at each of its writes (tests/faults).
+DVC writes its lock files in place, so that a kill can leave half of one, does not wait until its objects are
+on the disk, and cannot read its run-cache where a folder is empty. All of it was seen by killing DVC at each of its writes (tests/faults).
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pipelines.errors import Fault
 from tasks import dvc
 
 BROKEN = ".wordloom/dvc.lock.broken"
+EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing
 
 
 def mend(root: Path) -> None:
@@ -24,7 +25,9 @@ def mend(root: Path) -> None:
     if (root / ".dvc").is_dir():
         _rwlock(root)
         _lock(root)
-        _run_cache(root)
+        place = Path(dvc.ask(root, "cache", "dir").strip())
+        _objects(place)
+        _run_cache(place)
 
 
 def _rwlock(root: Path) -> None:
@@ -34,14 +37,13 @@ def _rwlock(root: Path) -> None:
         return
     with path.with_name("rwlock.lock").open("a+") as guard:  # as DVC takes it for an edit
         fcntl.flock(guard, fcntl.LOCK_EX)
-        written = path.stat().st_mtime
         try:
             held: dict[str, Any] = json.loads(path.read_text())
             kept = {
-                "write": {out: it for out, it in held.get("write", {}).items() if _may_hold(it["pid"], written)},
-                "read": {out: [it for it in its if _may_hold(it["pid"], written)] for out, its in held.get("read", {}).items()},
+                "write": {out: it for out, it in held.get("write", {}).items() if _may_hold(**it)},
+                "read": {out: [it for it in its if _may_hold(**it)] for out, its in held.get("read", {}).items()},
             }
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             _say("DVC's .dvc/tmp/rwlock was half written, and is gone")
             path.unlink()
             return
@@ -51,12 +53,13 @@ def _rwlock(root: Path) -> None:
             path.write_text(json.dumps(kept))
 
 
-def _may_hold(pid: int, written: float) -> bool:
-    """Whether the process may be the one that the file means: it is there, and it is a DVC or older than the file."""
+def _may_hold(pid: int, cmd: str) -> bool:
+    """Whether the process still is the one that wrote this: its command line ends with the same word.
+
+    Not by times: each DVC that is refused writes the file again.
+    """
     try:
-        process = psutil.Process(pid)
-        # both are asked, since a clock that was put forward makes every process look younger
-        return any("dvc" in word for word in process.cmdline()) or process.create_time() <= written
+        return cmd.split()[-1] in " ".join(psutil.Process(pid).cmdline())
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -76,10 +79,22 @@ def _lock(root: Path) -> None:
     _say(f"{dvc.LOCK} could not be read, and lies in {BROKEN} now; what it knew comes back from DVC's run-cache")
 
 
-def _run_cache(root: Path) -> None:
+def _objects(cache: Path) -> None:
+    """A power cut leaves files empty that had not reached the disk; DVC would trust them, since they are read-only."""
+    n = 0
+    for path in (cache / "files/md5").glob("??/*"):
+        with contextlib.suppress(FileNotFoundError):
+            seen = path.stat()
+            if not seen.st_size and not seen.st_mode & 0o222 and path.parent.name + path.name != EMPTY:
+                path.unlink()
+                n += 1
+    if n:
+        _say(f"{n} objects of DVC's cache were empty, and are gone; what they held comes from data/, or is made again")
+
+
+def _run_cache(cache: Path) -> None:
     """An empty folder is where a DVC was killed between making it and writing into it."""
-    runs = Path(dvc.ask(root, "cache", "dir").strip()) / "runs"
-    for folder in runs.glob("*/*/"):
+    for folder in (cache / "runs").glob("*/*/"):
         with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()
 

@@ -62,11 +62,9 @@ def run(
         if not state.is_crashed() or attempt == LOST:
             break
         say(f"its worker was lost ({state.message}); it is sent again")
-    if not state.is_completed():
-        return state.message or state.name
     if clone:
-        _bring(root, name, sent.id, clone["remote"])
-    return None
+        _bring(root, name, sent.id, clone["remote"], state.is_completed())
+    return None if state.is_completed() else state.message or state.name
 
 
 def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None]) -> State:
@@ -84,7 +82,9 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
                 raise Fault("its flow run was deleted; run again") from None
             except (httpx.HTTPError, PrefectHTTPStatusError) as err:
                 if time.monotonic() - seen > PATIENCE_S:
-                    raise Fault(f"Prefect's server has not answered for {PATIENCE_S:.0f} s ({err!r}). Start it again, and run again") from err
+                    raise Fault(
+                        f"Prefect's server has not answered for {PATIENCE_S:.0f} s ({err!r}). Start it again, and run again"
+                    ) from err
                 time.sleep(POLL_S)
                 continue
             if state.is_final():
@@ -95,7 +95,9 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
             if state.is_scheduled() or state.is_pending():
                 if seen - sent > timeout_s:
                     _cancel(client, run_id)
-                    raise TimeoutError(f"no worker of the queue {queue} took it within its timeout of {timeout_s:g} s. Start one: wordloom worker {queue}")
+                    raise TimeoutError(
+                        f"no worker of the queue {queue} took it within its timeout of {timeout_s:g} s. Start one: wordloom worker {queue}"
+                    )
                 if seen - reminded > REMIND_S:
                     reminded = seen
                     say(f"waits for a worker of the queue {queue}")
@@ -121,8 +123,8 @@ def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
         time.sleep(0.2)
 
 
-def send(root: Path, name: str, label: str) -> None:
-    """On the worker: hands back a stage's entry of dvc.lock, and the small files of it that lie outside DVC."""
+def send(root: Path, name: str, label: str, done: bool) -> None:
+    """On the worker: hands back a stage's entry of dvc.lock, when it is done, and the small files of it that lie outside DVC."""
     verb, _, row = label.partition("/")
     if verb == "check":
         noun, _, row = row.partition("-")
@@ -131,25 +133,35 @@ def send(root: Path, name: str, label: str) -> None:
         paths = [p for p in (root / layout.RECORDS).glob(f"*/{row}-*.json") if json.loads(p.read_text()).get("verb") == verb]
         paths = sorted(paths, key=lambda p: p.stat().st_mtime)[-1:]
     files = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths if path.exists()}
-    data = {"entry": dvc.entries(root, [name])[name], "files": files}
+    data = {"entry": dvc.entries(root, [name])[name] if done else None, "files": files}
     Artifact(type="wordloom", key=PARCEL, description=f"dvc.lock's entry of {label}", data=data).create()
 
 
-def _bring(root: Path, name: str, run_id: UUID, remote: str) -> None:
-    """Takes a stage's entry, files and output over from its worker. Raises Fault when they are not what this project implies."""
+def _bring(root: Path, name: str, run_id: UUID, remote: str, done: bool) -> None:
+    """Takes a stage's files, and when it is done its entry and output, over from its worker.
+
+    Raises:
+        Fault: they are not what this project implies.
+    """
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]), key=ArtifactFilterKey(any_=[PARCEL]))
         )
+    if not found and not done:
+        return  # it ended before it could send anything
     if not found or len(str(found[0].data)) > PARCEL_BYTES:
-        raise Fault(f"{name}: the worker ended well, but sent back no entry of {dvc.LOCK}. Is its clone of another version? Run again")
+        raise Fault(f"{name}: its worker sent back no entry of {dvc.LOCK}, or one too large. Is its clone of another version? Run again")
     parcel = json.loads(str(found[0].data))
-    dvc.put_entries(root, {name: parcel["entry"]})
-    cache.pull(root, [name], remote)
     for path, text in parcel["files"].items():
         parts = PurePosixPath(path)
         if parts.parts[0] != "runs" or ".." in parts.parts or parts.suffix not in (".json", ".html"):
             raise Fault(f"{name}: the worker sent a file {path!r}; it may send pages and records of runs/ only")
         layout.write_aside(root / parts, text)
+    if not done:
+        return
+    dvc.put_entries(root, {name: parcel["entry"]})
+    cache.pull(root, [name], remote)
     if differs := dvc.status(root, name):
-        raise Fault(f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?")
+        raise Fault(
+            f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?"
+        )

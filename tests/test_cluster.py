@@ -16,7 +16,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from pipelines import cluster, layout
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.support import ENV, make_project, run
+from tests.support import ENV, HOME, make_project, run
 
 ROWS = """
 ingest:
@@ -90,7 +90,7 @@ def test_no_address_is_no_cluster(monkeypatch):
 @pytest.mark.quick_slow
 def test_a_scheduler_that_is_not_there_is_a_fault_that_names_it(environment):
     began = time.monotonic()
-    with pytest.raises(Fault, match=r"tcp://127.0.0.1:9 \(WORDLOOM_SCHEDULER\) cannot be reached.*Start it: dask scheduler"):
+    with pytest.raises(Fault, match=r"tcp://127.0.0.1:9 \(WORDLOOM_SCHEDULER\) cannot be reached.*Start it: python -m dask scheduler"):
         list(environment("tcp://127.0.0.1:9").map(double, [1]))
     assert time.monotonic() - began < 60
 
@@ -229,3 +229,8 @@ def test_a_worker_with_other_code_is_refused_and_nothing_is_left(project, two_wo
     assert "fault: the Dask worker on" in done.stderr
     assert "Bring it to the same revision" in done.stderr
     assert [path.name for path in (project / "data/3_counts").iterdir()] == ["w5"]
+
+
+def test_stages_need_neither_dask_nor_lightning_until_they_are_told_to_use_them():
+    code = "import sys; sys.modules |= dict.fromkeys(('distributed', 'dask', 'lightning_fabric')); import pipelines.run, pipelines.cluster, pipelines.ranks"
+    run(HOME, "python", "-c", code)

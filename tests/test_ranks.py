@@ -82,7 +82,7 @@ def test_two_processes_train_the_model_that_one_does(project):
     one, two = (Predictions(project / layout.artifact("predictions", row)) for row in ("one", "two"))
     assert one.model()[0] == two.model()[0]
     for name, weights in one.model()[1].items():
-        np.testing.assert_allclose(two.model()[1][name], weights, atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(two.model()[1][name], weights, atol=1e-5, err_msg=name)
     for a, b in zip(one.curve(), two.curve(), strict=True):
         assert a == pytest.approx(b, abs=1e-4)
     assert one.read(columns=["predicted"]).equals(two.read(columns=["predicted"]))

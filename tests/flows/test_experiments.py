@@ -9,6 +9,7 @@ from flows.git import git
 from pipelines.errors import Fault
 from tasks import dvc
 
+
 @pytest.fixture
 def lab(project):
     """A project with an experiment file, committed."""

@@ -100,3 +100,16 @@ def two_clones(orchestra, project, calm, tmp_path):
     done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran(three) == ["embed-g"]
+
+
+def test_a_gate_that_closes_on_a_worker_s_clone_leaves_its_page_here_and_the_others_finish(orchestra, project, tmp_path):
+    project.dvc("remote", "add", "store", str(tmp_path / "store"))
+    project.write("params.yaml", {**project.params(), "closed": "vectors-g"})
+    project.git("commit", "-qam", "a gate that will close")
+    orchestra.worker(clone(project, tmp_path / "one"), "cpu")
+    done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store")
+    assert done.returncode == 2
+    assert "check/vectors-g failed: vectors/g: token: expect_column_values_to_be_unique; 1 rows fail, first the" in done.stderr
+    assert "not run, since it comes after: report/all" in done.stderr
+    assert '"success": false' in (project.root / "runs/checks/vectors/g.json").read_text()
+    assert "check-vectors-h" in dvc.read_lock(project.root)
