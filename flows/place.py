@@ -15,7 +15,6 @@ FOLDER = "WORDLOOM_FOLDER"
 WORKER = "WORDLOOM_WORKER"  # the worker's process
 SETTINGS = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",  # how often it looks for runs; Prefect's own 10 s is most of a small stage's time
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds, the least there is: how soon a run whose worker died is noticed
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
 }
 

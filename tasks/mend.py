@@ -7,12 +7,14 @@ on the disk, and cannot read its run-cache where a folder is empty. All of it wa
 import contextlib
 import fcntl
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from pipelines import layout
 from pipelines.errors import Fault
 from tasks import dvc
 
@@ -28,6 +30,7 @@ def mend(root: Path) -> None:
         place = Path(dvc.ask(root, "cache", "dir").strip())
         _objects(place)
         _run_cache(place)
+        _aside(root)
 
 
 def _rwlock(root: Path) -> None:
@@ -97,6 +100,20 @@ def _run_cache(cache: Path) -> None:
     for folder in (cache / "runs").glob("*/*/"):
         with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()
+
+
+def _aside(root: Path) -> None:
+    """What a killed stage wrote aside: the row's next run would sweep it up, but DVC may take its output from the cache instead."""
+    from pipelines.dag import stage_name
+    from pipelines.registry import MAKER
+
+    for noun, folder in layout.DATA.items():
+        for part in (root / folder).glob(".*.part"):
+            lock = root / ".wordloom/locks" / stage_name(MAKER[noun], part.name.removeprefix(".").removesuffix(".part"))
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with lock.open("a+") as file, contextlib.suppress(BlockingIOError):  # somebody runs it by hand
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _say(text: str) -> None:

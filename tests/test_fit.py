@@ -312,6 +312,18 @@ def test_a_gpu_whose_memory_ends_gets_smaller_pieces(tmp_path):
 
 
 def test_needs_no_package_but_torch_and_numpy():
-    others = ["pyarrow", "pandas", "scipy", "sklearn", "numba", "gensim", "prefect", "dvc", "great_expectations", "distributed", "lightning_fabric"]
+    others = [
+        "pyarrow",
+        "pandas",
+        "scipy",
+        "sklearn",
+        "numba",
+        "gensim",
+        "prefect",
+        "dvc",
+        "great_expectations",
+        "distributed",
+        "lightning_fabric",
+    ]
     code = f"import sys, pipelines.fit; print([m for m in {others} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -5,16 +5,21 @@ import pytest
 from tests.faults import inject
 from tests.faults.support import holds, repro, wordloom_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
+pytestmark = pytest.mark.slow
+QUICK = {*inject.BY_DVC, inject.kill_run, inject.term_run, inject.tear_rwlock, inject.tear_lock, inject.tear_run_cache, inject.reused_pid}
 
 
-@pytest.mark.parametrize("fault", inject.BY_DVC, ids=lambda fault: fault.__name__)
+def each(faults):
+    return [pytest.param(fault, id=fault.__name__, marks=[pytest.mark.quick_slow] if fault in QUICK else []) for fault in faults]
+
+
+@pytest.mark.parametrize("fault", each(inject.BY_DVC))
 def test_dvc_repro_leaves_the_calm_runs_bytes_after(root, calm, fault):
     fault(root, "")
     holds(root, calm, repro)
 
 
-@pytest.mark.parametrize("fault", inject.BY_RUN, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", each(inject.BY_RUN))
 def test_wordloom_run_leaves_the_calm_runs_bytes_after(root, calm, api, fault):
     fault(root, api)
     holds(root, calm, wordloom_run(PREFECT_API_URL=api))
