@@ -70,7 +70,7 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
         git(main, "worktree", "prune")  # git's notes of worktrees whose folders are gone
     with contextlib.ExitStack() as held:
         try:
-            for place in places:
+            for place in places if not dry else []:  # to hold a workspace is to mend it
                 held.enter_context(workspace.alone(place, wait=False))
         except Fault as fault:  # its outputs may be in the cache and not yet in its dvc.lock
             sweep.kept(f"the cache as it is: {fault}")

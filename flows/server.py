@@ -87,6 +87,7 @@ def _start(log: Path, host: str, port: int, more: dict[str, str]) -> subprocess.
     log.parent.mkdir(parents=True, exist_ok=True)
     # not by options: the UI looks for its server where these say
     env = {**os.environ, "PREFECT_SERVER_API_HOST": host, "PREFECT_SERVER_API_PORT": str(port), **more}
+    env["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "WARNING"  # its log is for its own troubles; ours is set for the runs
     env.pop("PREFECT_API_URL", None)  # of another server: the UI would look there
     with log.open("w") as out:
         return subprocess.Popen(

@@ -328,6 +328,8 @@ def sweep_runs(place: Path) -> int:
             whole = False
         if not whole:
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # DVC cannot read an empty folder
+                path.parent.rmdir()
             n += 1
     return n
 

@@ -9,6 +9,7 @@ import fcntl
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipelines.errors import Fault
 from tasks import dvc
 
 BROKEN = ".wordloom/dvc.lock.broken"
+JUST_MADE_S = 2.0  # a DVC of another workspace of this cache may be about to write into it
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing
 
 
@@ -99,7 +101,8 @@ def _run_cache(cache: Path) -> None:
     """An empty folder is where a DVC was killed between making it and writing into it."""
     for folder in (cache / "runs").glob("*/*/"):
         with contextlib.suppress(OSError):  # it is not empty
-            folder.rmdir()
+            if time.time() - folder.stat().st_mtime > JUST_MADE_S:
+                folder.rmdir()
 
 
 def _aside(root: Path) -> None:

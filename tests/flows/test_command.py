@@ -83,7 +83,7 @@ def test_a_server_that_does_not_answer_is_named(project):
 def test_plan_and_lock_print_what_they_found(project):
     assert project.wordloom("plan", "embed/g").stdout.splitlines()[-1] == "3 of 3 stages have to run, 0 more may have to"
     assert project.dvc("repro").returncode == 0
-    assert project.wordloom("plan", "--all").stdout.splitlines()[0] == "ingest/a: up to date"
+    assert project.wordloom("plan", "--all").stdout.splitlines()[0] == "ingest/a [cpu]: up to date"
     assert project.wordloom("lock").stdout == "dvc.lock is in order\n"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks import dvc
 from tests import scratch
-from tests.orchestra import Orchestra
+from tests.orchestra import Orchestra, wait_for
 from tests.webdav import serve
 
 pytestmark = pytest.mark.slow
@@ -55,6 +55,21 @@ def ran(folder):
 
 
 @pytest.mark.quick_slow
+def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orchestra, project, calm):
+    project.set("embed", "g", text="half an idea")
+    edited = (project.root / "params.yaml").read_bytes()
+    orchestra.worker(project.root)
+    orchestra.prefect("deployment", "schedule", "create", "train/nightly", "--cron", "* * * * *")
+    lock = project.root / ".wordloom/nightly/dvc.lock"
+    try:
+        wait_for(lambda: lock.exists() and len(dvc.load(lock)["stages"]) == 7, 240, "the schedule to fire and its run to end")
+    finally:
+        orchestra.prefect("--no-prompt", "deployment", "schedule", "clear", "--accept-yes", "train/nightly")
+    wait_for(lambda: lock.read_bytes() == calm, 60, "the lock to be written in order")
+    assert (project.root / "params.yaml").read_bytes() == edited
+    assert not (project.root / "dvc.lock").exists()
+
+
 def test_workers_that_share_the_folder_leave_the_lock_of_a_laptop(orchestra, project, calm):
     orchestra.worker(project.root, "cpu")
     done = orchestra.wordloom(project.root, "run", "--workers")
