@@ -234,6 +234,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="Which rows to multiply, and how; docs/sweeps.md says what it holds.", metavar="FILE")],
     jobs: Annotated[int | None, typer.Option(min=1, help="How many stages run at a time; else as the file says.")] = None,
     workers: Annotated[bool, typer.Option("--workers", help="Stages go to the queues' workers, as in wordloom run.")] = False,
+    remote: Annotated[str | None, typer.Option(help="As in wordloom run.", metavar="NAME")] = None,
     table: Annotated[bool, typer.Option("--table", help="Run nothing; show the table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
 ) -> None:
@@ -251,7 +252,7 @@ def sweep(
         tree = sweeps.prepare(main, it)
         n = sum(bool(row.points) for row in it.all())
         print(f"{it.name}: {len(sweeps.points_of(it))} points, {n} rows, in {tree}", file=sys.stderr, flush=True)
-        status = sweeps.run(main, it, jobs, workers)
+        status = sweeps.run(main, it, jobs, workers, remote)
         if status == 0:
             try:
                 print(f"{it.name}: kept as the DVC experiment {sweeps.save(tree, it)}", file=sys.stderr)

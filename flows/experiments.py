@@ -15,7 +15,7 @@ from pathlib import Path
 from flows.git import changed, commit_of, file_at, git
 from pipelines import layout
 from pipelines.errors import Fault, nearest
-from tasks import children, dvc, workspace
+from tasks import children, dvc, mend, workspace
 
 FOLDER = ".wordloom"
 FILES = "experiments"
@@ -112,6 +112,7 @@ def opened(root: Path, name: str, text: str, revision: str) -> Iterator[Path]:
             if not _is_current(tree, text, revision):
                 with workspace.alone(tree) if tree.exists() else contextlib.nullcontext():
                     prepare(root, name, tree / layout.PARAMS, text, revision, tree)
+            mend.mend(tree)
             held.enter_context(workspace.shared(tree))
         yield tree
 

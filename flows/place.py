@@ -8,10 +8,10 @@ from pathlib import Path
 from pipelines.deathsig import die_with_parent
 from pipelines.errors import Fault
 from tasks import dvc
+from tasks.worker import FOLDER
 
 POOL = "wordloom"
 FLOWS = "default"  # the queue of whole runs, which wait for their stages
-FOLDER = "WORDLOOM_FOLDER"
 WORKER = "WORDLOOM_WORKER"  # the worker's process
 SETTINGS = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",  # how often it looks for runs; Prefect's own 10 s is most of a small stage's time

@@ -15,7 +15,12 @@ from pipelines.errors import Fault
 from tasks import cache, children, dvc, worker
 
 
-@flow(name="stage", flow_run_name="{name}")
+def _name() -> str:
+    """That of the run which sent it, or what was asked for."""
+    return str(flow_run.name if flow_run.parent_flow_run_id else flow_run.parameters["name"])
+
+
+@flow(name="stage", flow_run_name=_name)
 def stage(name: str, root: str | None = None, clone: dict[str, Any] | None = None) -> State:
     """Brings one stage up to date; what it reads must be there, or in the DVC remote.
 

@@ -355,13 +355,13 @@ def prepare(main: Path, sweep: Sweep, without: set[str] = frozenset()) -> Path:
     return experiments.prepare(main, sweep.name, sweep.file, HEADER + dvc.dump(sweep.expanded(without)))
 
 
-def run(main: Path, sweep: Sweep, jobs: int | None = None, workers: bool = False) -> int:
+def run(main: Path, sweep: Sweep, jobs: int | None = None, workers: bool = False, remote: str | None = None) -> int:
     """Runs a prepared sweep by the flow; gives its exit status.
 
     A point that failed would keep the rows that read all of them from running: they then run without it.
     """
     tree = place(main, sweep)
-    options = ["--jobs", str(jobs or sweep.jobs), *(["--workers"] if workers else [])]
+    options = ["--jobs", str(jobs or sweep.jobs), *(["--workers"] if workers else []), *(["--remote", remote] if remote else [])]
     status = experiments.run(tree, [*options, "--", *sweep.targets], prefect=True)
     if status != 2:
         return status

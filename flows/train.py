@@ -5,7 +5,6 @@ up to date when its turn comes is not submitted.
 """
 
 import contextlib
-import subprocess
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,8 +63,11 @@ def _name() -> str:
     """The run's name in the UI: the folder or the experiment, and the commit when there is one."""
     asked = flow_run.parameters
     root = Path(asked.get("root") or ".").resolve()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
-    return f"{asked.get('experiment') or root.name} {asked.get('revision') or commit.stdout.strip()}".strip()
+    try:
+        commit = git(root, "rev-parse", "--short", commit_of(root, asked.get("revision") or "HEAD"))
+    except Fault:  # the run says it again
+        commit = asked.get("revision") or ""
+    return f"{asked.get('experiment') or root.name} {commit}".strip()
 
 
 @flow(name="train", flow_run_name=_name, task_runner=ThreadPoolTaskRunner())
@@ -138,7 +140,7 @@ def _tag(tag: str) -> None:
     if context is None or context.flow_run is None:
         return
     with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # a run without its tag is a run all the same
-        client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, tag])
+        client.update_flow_run(context.flow_run.id, tags=sorted({*context.flow_run.tags, tag}))
 
 
 def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None) -> dict[str, Any]:
@@ -155,13 +157,16 @@ def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None
         raise Fault(missing)
     if remote is None:
         return {"clone": None}
-    edited = [path for path in changed(root) if path not in experiments.OURS]
-    if edited or (experiment is None and layout.PARAMS in changed(root)):
+    # a worktree's parameters go with each stage; those of the main checkout are the commit's
+    name = experiment or ("main" if main_checkout(root).resolve() == root.resolve() else root.name)
+    ours = experiments.OURS - ({layout.PARAMS, DAG} if name == "main" else set())
+    edited = [path for path in changed(root) if path not in ours]
+    if edited:
         raise Fault(
-            f"workers with clones of their own run what is committed, and {root} has edits in {', '.join(edited or [layout.PARAMS])}. "
+            f"workers with clones of their own run what is committed, and {root} has edits in {', '.join(edited)}. "
             "Commit them, or run without --remote"
         )
-    return {"clone": {"experiment": experiment or "main", "revision": git(root, "rev-parse", "HEAD"), "remote": remote}}
+    return {"clone": {"experiment": name, "revision": git(root, "rev-parse", "HEAD"), "remote": remote}}
 
 
 class Judge:

@@ -4,6 +4,7 @@ The data stays where DVC put it; nothing of it goes through Prefect's results.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -52,7 +53,8 @@ def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, A
         lines.append(line)
         if line in told:
             return
-        print(f"{label} | {line}", flush=True)
+        if order is None or worker.FOLDER not in os.environ:  # else the worker that runs the stage prints it
+            print(f"{label} | {line}", flush=True)
         log.log(logging.ERROR if line.startswith(("fault: ", "ERROR: ")) else logging.INFO, "%s", line)
 
     start = time.time()

@@ -1,5 +1,6 @@
 """A Prefect server, its deployments and workers for tests: real processes, on ports and in folders of their own."""
 
+import json
 import os
 import signal
 import socket
@@ -78,6 +79,11 @@ class Orchestra:
     def wordloom(self, folder: Path, *args: str, timeout: float = 300) -> subprocess.CompletedProcess:
         command = [sys.executable, "-P", "-m", "flows", *args]
         return subprocess.run(command, cwd=folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+
+    def running(self, flow: str) -> str:
+        """The id of the run of a flow that runs, the last one that started."""
+        found = json.loads(self.prefect("flow-run", "ls", "--flow-name", flow, "--state-type", "RUNNING", "--output", "json"))
+        return max(found, key=lambda run: run["start_time"])["id"]
 
     def end_workers(self) -> None:
         for worker in self.workers:

@@ -1,7 +1,10 @@
 """Stages on workers: real ones, in the same folder and in clones of their own."""
 
 import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 
 from tasks import dvc
@@ -62,7 +65,7 @@ def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orch
     orchestra.prefect("deployment", "schedule", "create", "train/nightly", "--cron", "* * * * *")
     lock = project.root / ".wordloom/nightly/dvc.lock"
     try:
-        wait_for(lambda: lock.exists() and len(dvc.load(lock)["stages"]) == 7, 240, "the schedule to fire and its run to end")
+        wait_for(lambda: lock.exists() and len(dvc.load(lock).get("stages") or {}) == 7, 240, "the schedule to fire and its run to end")
     finally:
         orchestra.prefect("--no-prompt", "deployment", "schedule", "clear", "--accept-yes", "train/nightly")
     wait_for(lambda: lock.read_bytes() == calm, 60, "the lock to be written in order")
@@ -128,3 +131,19 @@ def test_a_gate_that_closes_on_a_worker_s_clone_leaves_its_page_here_and_the_oth
     assert "not run, since it comes after: report/all" in done.stderr
     assert '"success": false' in (project.root / "runs/checks/vectors/g.json").read_text()
     assert "check-vectors-h" in dvc.read_lock(project.root)
+
+
+def test_a_run_that_is_cancelled_leaves_nothing_running_on_its_workers(orchestra, project):
+    project.set("ingest", "a", sleep=120)
+    orchestra.worker(project.root, "cpu")
+    run = orchestra.start([sys.executable, "-P", "-m", "flows", "run", "--workers"], project.root, "run.log")
+    marker = project.root / "ran.txt"
+    wait_for(marker.exists, 60, "the stage to start")
+    stage = int(marker.read_text().split()[2])
+    orchestra.prefect("flow-run", "cancel", orchestra.running("train"))
+    start = time.monotonic()
+    wait_for(lambda: not psutil.pid_exists(stage), 60, "the stage to end")
+    wait_for(lambda: run.poll() is not None, 60, "the run to end")
+    print(f"cancelled in {time.monotonic() - start:.1f} s")
+    assert run.returncode == 2
+    assert not dvc.read_lock(project.root)
