@@ -61,6 +61,7 @@ def verify(root: Path, rows: list[str], remote: str | None, repair: bool) -> str
     found = look(cache_dir, wanted)
     notes: list[str] = []
     if repair and found.lines():
+        children.ALL.open()
         for place, stages in places.items():
             with workspace.alone(place):
                 notes += Repair(place, cache_dir, outs(place, stages), remote).run(found)

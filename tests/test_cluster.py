@@ -87,7 +87,6 @@ def test_no_address_is_no_cluster(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_scheduler_that_is_not_there_is_a_fault_that_names_it(environment):
     began = time.monotonic()
     with pytest.raises(Fault, match=r"tcp://127.0.0.1:9 \(WORDLOOM_SCHEDULER\) cannot be reached.*Start it: python -m dask scheduler"):
@@ -102,7 +101,6 @@ def test_a_scheduler_without_workers_is_a_fault(environment):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_results_come_in_order_and_few_items_are_ahead(environment, two_workers):
     taken = []
     items = (taken.append(i) or i for i in range(50))
@@ -113,14 +111,12 @@ def test_results_come_in_order_and_few_items_are_ahead(environment, two_workers)
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_what_is_shared_is_sent_once_and_is_the_same_array(environment, two_workers):
     text = np.arange(1000)
     assert all((part == text * i).all() for i, part in enumerate(environment(two_workers.scheduler_address).map(double, range(5), text)))
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_fault_on_a_worker_is_the_stages_fault(environment, two_workers):
     with pytest.raises(Fault, match="7 cannot be read"):
         list(environment(two_workers.scheduler_address).map(fails, [7]))
@@ -148,7 +144,6 @@ def test_a_scheduler_that_goes_away_in_mid_run_is_a_fault(environment):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_local_process_that_is_killed_is_a_fault(tmp_path):
     with pytest.raises(Fault, match="tokenize/words: one of its 2 processes was killed"):
         list(Run(tmp_path, "tokenize/words", threads=2).map(end_process, [1, 2, 3]))
@@ -215,7 +210,6 @@ def test_a_cluster_that_loses_a_worker_in_mid_run_makes_the_bytes_of_one_process
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_worker_with_other_code_is_refused_and_nothing_is_left(project, two_workers):
     charts = project / "pipelines" / "charts.py"
     before = charts.read_text()

@@ -28,7 +28,7 @@ classify:
   away: {ROW}, device: cuda, devices: 2}}
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,7 @@ def record(root: Path, row: str) -> dict:
     return json.loads(path.read_text())
 
 
+@pytest.mark.quick_slow
 def test_two_processes_train_the_model_that_one_does(project):
     one, two = (Predictions(project / layout.artifact("predictions", row)) for row in ("one", "two"))
     assert one.model()[0] == two.model()[0]
@@ -96,6 +97,7 @@ def test_a_method_that_does_not_train_in_torch_is_run_by_one_process(project):
     assert "devices" not in json.loads(path.read_text())
 
 
+@pytest.mark.quick_slow
 def test_a_rank_killed_in_mid_run_ends_the_stage_and_the_next_run_goes_on_to_the_same_bytes(project):
     run(project, "python", "-m", "pipelines", "classify", "long")
     stage = begun(project, "killed")

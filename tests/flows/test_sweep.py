@@ -227,7 +227,6 @@ def ran(done):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 @pytest.mark.timeout(1800)
 def test_a_sweep_that_is_killed_goes_on_where_it_was_and_a_point_that_fails_stops_no_other(tmp_path):
     root = make_project(tmp_path / "project", LIGHT)

@@ -165,7 +165,6 @@ def lab(project):
     return project
 
 
-@pytest.mark.quick_slow
 def test_a_nightly_run_works_on_the_commit_in_a_worktree_and_leaves_edits_alone(train, lab):
     lab.set("embed", "g", text="half an idea")
     (lab.root / "stage.py").write_text("not even Python")
