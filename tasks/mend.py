@@ -20,7 +20,7 @@ from pipelines.errors import Fault
 from tasks import dvc
 
 BROKEN = ".wordloom/dvc.lock.broken"
-JUST_MADE_S = 2.0  # a DVC of another workspace of this cache may be about to write into it
+JUST_MADE_S = 0.5  # a DVC of another workspace of this cache may be about to write into it
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing
 
 
@@ -99,10 +99,15 @@ def _objects(cache: Path) -> None:
 
 def _run_cache(cache: Path) -> None:
     """An empty folder is where a DVC was killed between making it and writing into it."""
-    for folder in (cache / "runs").glob("*/*/"):
-        with contextlib.suppress(OSError):  # it is not empty
-            if time.time() - folder.stat().st_mtime > JUST_MADE_S:
+    if empty := _empty_folders(cache):
+        time.sleep(JUST_MADE_S)
+        for folder in empty & _empty_folders(cache):
+            with contextlib.suppress(OSError):  # it is there no more, or no longer empty
                 folder.rmdir()
+
+
+def _empty_folders(cache: Path) -> set[Path]:
+    return {folder for folder in (cache / "runs").glob("*/*/") if not any(folder.iterdir())}
 
 
 def _aside(root: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
+from prefect.runtime import task_run
 from prefect.states import Completed, Failed, State
 
 from pipelines.errors import Fault
-from tasks import children, dvc, live, show, worker
+from tasks import children, dvc, live, mend, show, worker
 
 
 def of(label: str, verb: str, row: str, queue: str, retries: int, retry_delay_s: float, tags: Collection[str] = ()) -> Any:
@@ -63,6 +64,8 @@ def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, A
         if order is not None:
             failure = worker.run(Path(root), name, label, timeout_s, say, **order)
         else:
+            if task_run.run_count and task_run.run_count > 1:  # the DVC that was stopped may have left half a file
+                mend.mend(Path(root))
             with live.watched(label, log) as watch:
                 failure = _here(command, Path(root), {**dvc.environment(), **watch.environment}, timeout_s, say, lines, told)
                 watch.done = failure is None

@@ -25,7 +25,7 @@ from pipelines.errors import Fault
 from tasks import cache, children, dvc
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
-POLL_S = 1.0
+POLL_S = 0.5
 LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
 PATIENCE_S = 600.0  # how long the server may be away
 CANCEL_S = 20.0  # how long a worker may take to end a run that is cancelled

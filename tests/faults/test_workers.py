@@ -36,7 +36,7 @@ def held(orchestra, root):
     run = orchestra.start([sys.executable, "-P", "-m", "flows", "run", "--workers"], root, "run.log")
     try:
         working(root, "embed-g", log=orchestra.home / "run.log")
-        assert happened_stays(root)
+        assert eventually(lambda: happened_stays(root), 20)
         yield worker, run
     finally:
         orchestra.end_workers()
@@ -102,5 +102,6 @@ def test_a_run_on_workers_that_is_killed_leaves_its_stage_to_the_worker_and_the_
     run.kill()
     run.wait()
     orchestra.end_workers()
+    assert eventually(lambda: not processes(root), 20), processes(root)
     happened(root)
     holds(root, calm, repro)
