@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.faults.inject import AT, STAGE
-from tests.faults.support import HOOK, MARK, eventually, happened, holds, hook, process, processes, repro, working
+from tests.faults.support import HOOK, MARK, eventually, happened, holds, hook, process, processes, repro, wordloom_run, working
 from tests.orchestra import Orchestra
 from tests.scratch import REPOSITORY
 
@@ -104,4 +104,4 @@ def test_a_run_on_workers_that_is_killed_leaves_its_stage_to_the_worker_and_the_
     orchestra.end_workers()
     assert eventually(lambda: not processes(root), 20), processes(root)
     happened(root)
-    holds(root, calm, repro)
+    holds(root, calm, wordloom_run(PREFECT_API_URL=orchestra.env["PREFECT_API_URL"]))
