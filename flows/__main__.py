@@ -67,11 +67,11 @@ def _train(rows: list[str], jobs: int, workers: bool, remote: str | None) -> int
     """Runs the flow in this process; gives the exit status."""
     from prefect.settings import PREFECT_API_URL
 
-    from flows import server
+    from flows import place, server
 
     url = PREFECT_API_URL.value()
     if url:
-        _answers(url)
+        place.answers(url)
     elif workers:
         raise Fault(
             "no Prefect server is named, so there are no workers. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api"
@@ -83,18 +83,8 @@ def _train(rows: list[str], jobs: int, workers: bool, remote: str | None) -> int
     from flows.train import train
 
     state = train(str(ROOT.resolve()), rows, jobs, workers=workers, remote=remote, return_state=True)
-    print(state.message, file=sys.stdout if state.is_completed() else sys.stderr, flush=True)
+    print(state.message or state.name, file=sys.stdout if state.is_completed() else sys.stderr, flush=True)
     return 0 if state.is_completed() else 2
-
-
-def _answers(url: str) -> None:
-    """Raises Fault when no server is there: Prefect would show a traceback."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error is not None:
-        raise Fault(f"no Prefect server answers at {url} ({error}). Start it, or unset PREFECT_API_URL to get one for the run") from error
 
 
 @app.command()
@@ -133,12 +123,13 @@ def deploy(
     _in_project()
     from prefect.settings import PREFECT_API_URL
 
+    from flows import place
     from flows.deploy import deploy as tell
 
     url = PREFECT_API_URL.value()
     if not url:
         raise Fault("no Prefect server is named. Start one: wordloom server; and say here where it is: export PREFECT_API_URL=...")
-    _answers(url)
+    place.answers(url)
     for line in tell(ROOT, gpus):
         print(line)
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from tasks import children, dvc, mend, workspace
 
 FOLDER = ".wordloom"
 FILES = "experiments"
+STALE_S = 60.0  # no git of ours takes so long to write an index
 SENT = "sent"  # .wordloom/sent/NAME: worktrees for stages that an orchestrator elsewhere sends here
 TAKEN = {"locks", "checkpoints", "main", SENT}  # other things that lie in .wordloom, and the name of the main checkout
 OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
 SHARED = (layout.RAW, layout.RECORDS)
+CONFIG = ".dvc/config.local"  # what git does not keep
 COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
 
 
@@ -33,6 +36,14 @@ def names(root: Path) -> list[str]:
 
 def place(root: Path, name: str) -> Path:
     return root / FOLDER / name
+
+
+def existing(root: Path, name: str) -> Path:
+    """The worktree of an experiment. Raises Fault when there is none."""
+    check_name(name)
+    if name not in names(root):
+        raise Fault(f"there is no experiment {name!r} in {root / FOLDER}.{nearest(name, names(root))}")
+    return place(root, name)
 
 
 def resolve(root: Path, which: str) -> tuple[str, Path]:
@@ -78,6 +89,8 @@ def prepare(root: Path, name: str, source: Path, text: str | None = None, revisi
         raise Fault(f"{source} is not UTF-8: {err}. Save it as UTF-8") from err
     commit = commit_of(root, revision)
     tree = tree or place(root, name)
+    if (tree / ".git").is_file() and not (tree / COPIED).exists():  # git was killed as it made it: nobody has worked in it
+        _drop(root, tree)
     is_new = not (tree / ".git").is_file()
     if is_new:
         if tree.exists() and any(tree.iterdir()):
@@ -106,6 +119,8 @@ def committed(root: Path, name: str, revision: str) -> tuple[Path, str]:
 @contextlib.contextmanager
 def opened(root: Path, name: str, text: str, revision: str) -> Iterator[Path]:
     """A worktree for the stages that are sent to this clone, several of which may work in it at the same time."""
+    if name != "main":  # the main checkout sends its stages under that name
+        check_name(name)
     tree = root / FOLDER / SENT / name
     with contextlib.ExitStack() as held:
         with workspace.alone(root, lock=f"{FOLDER}/locks/{SENT}-{name}"):
@@ -143,6 +158,9 @@ def _fill(root: Path, tree: Path, source: Path, text: str) -> None:
 
 def _move(tree: Path, source: Path, text: str, commit: str) -> None:
     """Takes a worktree that is there to another commit; what somebody wrote in it stops us."""
+    index = Path(git(tree, "rev-parse", "--path-format=absolute", "--git-path", "index.lock"))
+    if index.exists() and time.time() - index.stat().st_mtime > STALE_S:  # of a git that was killed; we hold the workspace
+        index.unlink()
     edited = [path for path in changed(tree) if path not in OURS]
     if edited:
         raise Fault(
@@ -163,7 +181,9 @@ def _move(tree: Path, source: Path, text: str, commit: str) -> None:
 
 
 def _share(root: Path, tree: Path) -> None:
-    """The main checkout's cache, downloads, and records of what runs took serve the worktree too."""
+    """The main checkout's cache, remotes' passwords, downloads, and records of what runs took serve the worktree too."""
+    if (root / CONFIG).exists():
+        shutil.copy(root / CONFIG, tree / CONFIG)  # with its mode
     dvc.ask(tree, "config", "--local", "cache.dir", dvc.ask(root, "cache", "dir").strip())
     for folder in SHARED:
         there = tree / folder
@@ -189,10 +209,7 @@ def run(tree: Path, options: list[str], prefect: bool) -> int:
 
 def remove(root: Path, name: str) -> None:
     """Removes the worktree with its data; what the cache holds stays, and edits of yours stop us."""
-    check_name(name)
-    tree = place(root, name)
-    if name not in names(root):
-        raise Fault(f"there is no experiment {name!r} in {root / FOLDER}.{nearest(name, names(root))}")
+    tree = existing(root, name)
     edited = [path for path in changed(tree) if path not in OURS]
     if edited:
         raise Fault(f"{tree} has edits of yours in {', '.join(edited[:5])}. Commit them on a branch there, or take them back")
@@ -205,5 +222,5 @@ def _drop(root: Path, tree: Path) -> None:
     for folder in SHARED:  # they are the main checkout's
         if (tree / folder).is_symlink():
             (tree / folder).unlink()
-    git(root, "worktree", "remove", "--force", str(tree))
+    git(root, "worktree", "remove", "--force", "--force", str(tree))  # twice: locked ones, too, as a killed git leaves them
     shutil.rmtree(tree, ignore_errors=True)

@@ -40,10 +40,7 @@ def commit_of(root: Path, revision: str) -> str:
 
 def changed(root: Path, untracked: bool = False) -> list[str]:
     """Tracked files that differ from the commit, relative to the repository's folder; with those that git neither tracks nor ignores."""
-    out = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--no-renames", f"--untracked-files={'all' if untracked else 'no'}"],
-        cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    out = _ask(root, "status", "--porcelain", "-z", "--no-renames", f"--untracked-files={'all' if untracked else 'no'}")
     return [entry[3:] for entry in out.split("\0") if entry]
 
 

@@ -5,12 +5,12 @@ import platform
 import sys
 from pathlib import Path
 
+from flows.git import main_checkout
 from pipelines.deathsig import die_with_parent
 from pipelines.errors import Fault
 from tasks import dvc
-from tasks.worker import FOLDER
+from tasks.worker import FOLDER, POOL
 
-POOL = "wordloom"
 FLOWS = "default"  # the queue of whole runs, which wait for their stages
 WORKER = "WORDLOOM_WORKER"  # the worker's process
 SETTINGS = {
@@ -25,6 +25,7 @@ def work(root: Path, queues: list[str], limit: int | None) -> None:
 
     if not PREFECT_API_URL.value():
         raise Fault("no Prefect server is named. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
+    answers(PREFECT_API_URL.value())
     if limit == 1 and (not queues or (FLOWS in queues and len(queues) > 1)):
         raise Fault(
             f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit"
@@ -37,9 +38,31 @@ def work(root: Path, queues: list[str], limit: int | None) -> None:
     os.execve(command[0], command, env)
 
 
+def answers(url: str) -> None:
+    """Raises Fault when no server is there: Prefect would show a traceback."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise Fault(f"no Prefect server answers at {url} ({error}). Start it, or unset PREFECT_API_URL to get one for the run") from error
+
+
 def here(otherwise: str) -> dict[str, str]:
     """A pull step of prefect.yaml: the worker's own folder, or the one that was deployed where a worker names none."""
     return {"directory": os.environ.get(FOLDER) or otherwise}
+
+
+def allowed(root: str | None) -> Path:
+    """The folder of a flow's parameter; on a worker only its own project, since whatever dvc.yaml lies there is run. Raises Fault."""
+    place = Path(root or ".").resolve()
+    if own := os.environ.get(FOLDER):
+        main = main_checkout(Path(own)).resolve()
+        if not place.is_relative_to(main):
+            raise Fault(f"{place} is not in {main}, where this worker was started. Start one there, or use --remote")
+    if not place.is_dir():
+        raise Fault(f"there is no {place} on this machine. Workers that do not share the disk need --remote")
+    return place
 
 
 def die_with_worker() -> None:

@@ -1,18 +1,25 @@
 """One stage as a flow of its own: what a worker of the queue `cpu` or `gpu` runs."""
 
+import contextlib
+import threading
+import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
 from flows import experiments, graph
 from flows.git import main_checkout
-from flows.place import die_with_worker
+from flows.place import allowed, die_with_worker
 from flows.train import Starter, failure
 from pipelines.errors import Fault
 from tasks import cache, children, dvc, worker
+
+SENDER_S = 15.0  # how often a stage looks whether the run that sent it lives
 
 
 def _name() -> str:
@@ -32,23 +39,33 @@ def stage(name: str, root: str | None = None, clone: dict[str, Any] | None = Non
     """
     die_with_worker()
     children.ALL.open()
+    threading.Thread(target=_stop_with_sender, daemon=True).start()
     try:
         if clone:
             return _in_clone(main_checkout(Path(".")), name, **clone)
-        place = Path(root or ".").resolve()
-        if not place.is_dir():
-            raise Fault(f"there is no {place} on this worker's machine. Workers that do not share the disk need --remote")
-        return _run(place, name)
+        return _run(allowed(root), name)
     except Fault as fault:
         return Failed(message=str(fault))
     finally:
         children.ALL.stop()
 
 
+def _stop_with_sender() -> None:
+    """Stops the stage once the run that sent it is at its end: nobody would take what it makes, and the next run sends it anew."""
+    sender = flow_run.parent_flow_run_id
+    while sender:
+        time.sleep(SENDER_S)
+        with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # a server that is away is asked again
+            state = client.read_flow_run(UUID(str(sender))).state
+            if state is not None and state.is_final():
+                children.ALL.stop()
+                return
+
+
 def _run(root: Path, name: str) -> State:
     part = graph.read(root).of([name])
     it = next(it for it in part.stages.values() if name in (it.name, it.label))
-    reason = failure(Starter(root, tags=flow_run.tags)(it, []))
+    reason = failure(Starter(root, tags=flow_run.tags, retried=not flow_run.parent_flow_run_id)(it, []))
     return Failed(message=reason) if reason else Completed(message=f"{it.label} is up to date")
 
 

@@ -5,6 +5,7 @@ up to date when its turn comes is not submitted.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +23,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import experiments, graph
 from flows.git import changed, commit_of, git, main_checkout
 from flows.graph import Graph, Stage
-from flows.place import die_with_worker
+from flows.place import allowed, die_with_worker
 from pipelines import layout
 from pipelines.errors import Fault
 from pipelines.layout import DAG, SUMMARY
 from tasks import children, dvc, report, show, stage, workspace
 
-TICK_S = 5.0  # how often a waiting flow looks whether somebody cancelled it
+TICK_S = 3.0  # how often a flow looks whether somebody cancelled it
 ONE_AT_A_TIME = {"gpu"}  # two stages on one GPU would share its memory
 HERE = {"params", "report"}  # stages of the whole project, which no worker takes: they read what is beside the artifacts
 
@@ -88,9 +89,9 @@ def train(
         remote: the DVC remote between workers that have clones of their own; they share this folder when not given.
     """
     die_with_worker()
-    place = Path(root or ".").resolve()
     children.ALL.open()
     try:
+        place = allowed(root)
         with _workspace(place, experiment, revision) as tree:
             part = graph.read(tree).of(targets or [])
             about = show.workspace(tree)
@@ -191,14 +192,17 @@ class Starter:
         workers: what workers have to be told; None runs the stages on this machine.
         tags: of each task.
         again: run a stage whether or not something changed.
+        retried: as often as the stage says; not where who sent it does that.
     """
 
-    def __init__(self, root: Path, workers: dict[str, Any] | None = None, tags: Collection[str] = (), again: bool = False):
-        self.root, self.workers, self.tags, self.again = root, workers, tags, again
+    def __init__(
+        self, root: Path, workers: dict[str, Any] | None = None, tags: Collection[str] = (), again: bool = False, retried: bool = True
+    ):
+        self.root, self.workers, self.tags, self.again, self.retried = root, workers, tags, again, retried
         self.futures: dict[str, Any] = {}
 
     def __call__(self, it: Stage, before: Collection[str]) -> Any:
-        task = stage.of(it.label, it.verb, it.row, it.queue, it.retries, it.retry_delay_s, self.tags)
+        task = stage.of(it.label, it.verb, it.row, it.queue, it.retries if self.retried else 0, it.retry_delay_s, self.tags)
         earlier = [self.futures[name] for name in sorted(before) if name in self.futures]  # the lines in the UI's graph
         order = None
         if self.workers is not None and it.verb not in HERE:
@@ -230,7 +234,13 @@ def walk(
     waiting = sorted(part.stages, key=lambda name: -part.stages[name].priority)
     running: dict[str, Stage] = {}
     done: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    asked = time.monotonic()
     while waiting or running:
+        if not outcome.cancelled and time.monotonic() - asked > TICK_S:
+            asked = time.monotonic()
+            if cancelled():
+                outcome.cancelled = True
+                children.ALL.stop()  # what runs fails now, and what would start too
         n_waiting = len(waiting)
         for name in list(waiting):
             it, before = part.stages[name], part.before(name)
@@ -253,9 +263,6 @@ def walk(
         try:
             name, future = done.get(timeout=TICK_S)
         except Empty:
-            if not outcome.cancelled and cancelled():
-                outcome.cancelled = True
-                children.ALL.stop()  # what runs fails now, and what would start too
             continue
         del running[name]
         reason = failure(future)

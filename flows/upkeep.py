@@ -18,7 +18,9 @@ from tasks import children, dvc, workspace
 
 @flow(name="gates", task_runner=ThreadPoolTaskRunner())
 def gates(experiment: str | None = None, jobs: int = 2) -> State:
-    """Runs every gate again on what lies in data/, whether or not something changed; a closed one stops what comes after it.
+    """Runs every gate again on what lies in data/, whether or not something changed.
+
+    The pass token of one that closes goes, so that nothing runs on that artifact.
 
     Args:
         experiment: in whose worktree; the folder itself when not given.
@@ -27,7 +29,7 @@ def gates(experiment: str | None = None, jobs: int = 2) -> State:
     die_with_worker()
     children.ALL.open()
     try:
-        root = experiments.place(main_checkout(Path(".")), experiment) if experiment else Path(".").resolve()
+        root = experiments.existing(main_checkout(Path(".")), experiment) if experiment else Path(".").resolve()
         with workspace.alone(root):
             whole = graph.read(root)
             checks = {name: it for name, it in whole.stages.items() if it.verb == "check" and (root / it.deps[0]).exists()}

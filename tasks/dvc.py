@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import Fault
 from pipelines.layout import DAG, write_aside
+from tasks import children
 
 LOCK = "dvc.lock"
 BUSY = "is busy, it is being blocked by"  # another DVC works on the same file
@@ -47,7 +48,9 @@ def ask(root: Path, *args: str) -> str:
     """What a DVC command prints, once no other DVC holds what it needs. Raises Fault with its errors when it fails."""
     end, told = time.monotonic() + BUSY_LIMIT_S, False
     while True:
-        done = subprocess.run(command(*args), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            children.guarded(command(*args)), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         if not done.returncode:
             return done.stdout
         said = errors(done.stderr) or done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
@@ -108,11 +111,12 @@ def entries(root: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def put_entries(root: Path, made: Mapping[str, Any]) -> None:
-    """Puts entries that another clone's DVC wrote into dvc.lock, in the place of those that are there."""
+    """Puts entries that another clone's DVC wrote into dvc.lock, in the place of those that are there; None takes one out."""
     path = root / LOCK
     with paused(root):
         tree = load(path) or {"schema": "2.0"}
-        text = dump({**tree, "stages": {**(tree.get("stages") or {}), **made}})
+        stages = {**(tree.get("stages") or {}), **made}
+        text = dump({**tree, "stages": {name: entry for name, entry in stages.items() if entry is not None}})
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_aside(path, text)
 

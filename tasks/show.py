@@ -118,11 +118,7 @@ def _scores(root: Path, row: str) -> None:
 def _record(root: Path, label: str, since: float) -> None:
     """What the run took: the newest record, where the stage really ran."""
     verb, _, row = label.partition("/")
-    records = [
-        path for path in (root / layout.RECORDS).glob(f"*/{row}-*.json") if re.fullmatch(rf"{re.escape(row)}-[0-9a-f]{{12}}", path.stem)
-    ]
-    records = [path for path in records if json.loads(path.read_text()).get("verb") == verb]
-    newest = max(records, key=lambda path: path.stat().st_mtime, default=None)
+    newest = newest_record(root, verb, row)
     if newest is None or newest.stat().st_mtime < since - 1:
         return
     record = json.loads(newest.read_text())
@@ -130,6 +126,14 @@ def _record(root: Path, label: str, since: float) -> None:
         curve = _curve_of(root, verb, row)
         emit("model", "finished", (verb, row), root, **record, figures=curve[-1] if curve else {})
     _table(key("run", label), [{"what": what, "value": str(value)} for what, value in record.items()], f"What {label} took")
+
+
+def newest_record(root: Path, verb: str, row: str) -> Path | None:
+    """The record of a row's last run here. A row's name may begin with another's."""
+    of_row = re.compile(rf"{re.escape(row)}-[0-9a-f]{{12}}")
+    found = [path for path in (root / layout.RECORDS).glob(f"*/{row}-*.json") if of_row.fullmatch(path.stem)]
+    found = [path for path in found if f'"verb": "{verb}"' in path.read_text(encoding="utf-8")]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _curve_of(root: Path, verb: str, row: str) -> list[dict[str, float]]:

@@ -4,10 +4,12 @@ Workers see the same folder, or have clones of their own. Then what the stage re
 a DVC remote, what it makes comes back the same way, and its entry of dvc.lock through Prefect.
 """
 
+import contextlib
 import json
+import re
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ import httpx
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import WorkerStatus
 from prefect.client.schemas.sorting import LogSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -22,7 +25,7 @@ from prefect.states import Cancelling, State
 
 from pipelines import layout
 from pipelines.errors import Fault
-from tasks import cache, children, dvc
+from tasks import cache, children, dvc, show
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
 POLL_S = 0.5
@@ -30,6 +33,8 @@ LOST = 2  # how often a stage is sent again, whatever its retries, when its work
 PATIENCE_S = 600.0  # how long the server may be away
 CANCEL_S = 20.0  # how long a worker may take to end a run that is cancelled
 REMIND_S = 60.0  # between two words on a run that no worker has taken
+UNMANNED_S = 600.0  # how long a run waits where no worker is alive
+POOL = "wordloom"
 PARCEL = "parcel"  # the key of the artifact that brings back what DVC's remote does not carry
 PARCEL_BYTES = 4_000_000  # a gate's page with its examples, and a record
 
@@ -64,21 +69,37 @@ def run(
             break
         say(f"its worker was lost ({state.message}); it is sent again")
     if clone:
-        _bring(root, name, sent.id, clone["remote"], state.is_completed())
+        _bring(root, name, label, sent.id, clone["remote"], state.is_completed())
+    elif state.is_completed() and not _is_here(root, name):
+        return f"its worker made it, and it is not in {root}: the worker sees another disk. Workers with clones of their own need --remote"
     return None if state.is_completed() else state.message or state.name
 
 
 def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None]) -> State:
     """Waits for the end of a flow run and hands on the lines of its stage."""
-    sent = seen = reminded = time.monotonic()
+    sent = seen = looked = manned = time.monotonic()
     n_lines = 0
     with get_client(sync_client=True) as client:
         while True:
+            if children.ALL.stopped:
+                _cancel(client, run_id)
+                raise InterruptedError("the run was stopped")
             try:
                 state = client.read_flow_run(run_id).state
                 assert state is not None
                 n_lines += _lines(client, run_id, n_lines, say)
                 seen = time.monotonic()
+                if state.is_final():
+                    return state
+                if (state.is_scheduled() or state.is_pending()) and seen - looked > REMIND_S:
+                    looked = seen
+                    manned = seen if _has_worker(client) else manned
+                    say(f"waits for a worker of the queue {queue}")
+                    if seen - manned > UNMANNED_S or seen - sent > timeout_s:
+                        _cancel(client, run_id)
+                        raise TimeoutError(
+                            f"no worker of the queue {queue} took it in {seen - sent:.0f} s. Start one: wordloom worker {queue}"
+                        )
             except ObjectNotFound:
                 raise Fault("its flow run was deleted; run again") from None
             except (httpx.HTTPError, PrefectHTTPStatusError) as err:
@@ -86,23 +107,17 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
                     raise Fault(
                         f"Prefect's server has not answered for {PATIENCE_S:.0f} s ({err!r}). Start it again, and run again"
                     ) from err
-                time.sleep(POLL_S)
-                continue
-            if state.is_final():
-                return state
-            if children.ALL.stopped:
-                _cancel(client, run_id)
-                raise InterruptedError("the run was stopped")
-            if state.is_scheduled() or state.is_pending():
-                if seen - sent > timeout_s:
-                    _cancel(client, run_id)
-                    raise TimeoutError(
-                        f"no worker of the queue {queue} took it within its timeout of {timeout_s:g} s. Start one: wordloom worker {queue}"
-                    )
-                if seen - reminded > REMIND_S:
-                    reminded = seen
-                    say(f"waits for a worker of the queue {queue}")
             time.sleep(POLL_S)
+
+
+def _is_here(root: Path, name: str) -> bool:
+    locked = dvc.read_lock(root).get(name)
+    return locked is not None and all((root / out["path"]).exists() for out in locked.get("outs") or [])
+
+
+def _has_worker(client: SyncPrefectClient) -> bool:
+    """Whether any worker of the pool has sent a heartbeat lately."""
+    return any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(POOL))
 
 
 def _lines(client: SyncPrefectClient, run_id: UUID, n_known: int, say: Callable[[str], None]) -> int:
@@ -115,30 +130,44 @@ def _lines(client: SyncPrefectClient, run_id: UUID, n_known: int, say: Callable[
 
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
-    client.set_flow_run_state(run_id, Cancelling())
+    """Has the worker end the run, and waits for that a while; without a server the worker's run sees by itself that nobody waits."""
     end = time.monotonic() + CANCEL_S
-    while time.monotonic() < end:
-        state = client.read_flow_run(run_id).state
-        if state is None or state.is_final():
-            return
-        time.sleep(0.2)
+    with contextlib.suppress(httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound):
+        client.set_flow_run_state(run_id, Cancelling())
+        while time.monotonic() < end:
+            state = client.read_flow_run(run_id).state
+            if state is None or state.is_final():
+                return
+            time.sleep(0.2)
 
 
 def send(root: Path, name: str, label: str, done: bool) -> None:
     """On the worker: hands back a stage's entry of dvc.lock, when it is done, and the small files of it that lie outside DVC."""
-    verb, _, row = label.partition("/")
-    if verb == "check":
-        noun, _, row = row.partition("-")
-        paths = [root / layout.gate_report(noun, row, kind) for kind in ("json", "html")]
-    else:
-        paths = [p for p in (root / layout.RECORDS).glob(f"*/{row}-*.json") if json.loads(p.read_text()).get("verb") == verb]
-        paths = sorted(paths, key=lambda p: p.stat().st_mtime)[-1:]
-    files = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths if path.exists()}
+    files = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in _beside(root, label) if path.exists()}
     data = {"entry": dvc.entries(root, [name])[name] if done else None, "files": files}
     Artifact(type="wordloom", key=PARCEL, description=f"dvc.lock's entry of {label}", data=data).create()
 
 
-def _bring(root: Path, name: str, run_id: UUID, remote: str, done: bool) -> None:
+def _beside(root: Path, label: str) -> list[Path]:
+    """A gate's page, or a row's newest record."""
+    verb, _, row = label.partition("/")
+    if verb == "check":
+        noun, _, row = row.partition("-")
+        return [root / layout.gate_report(noun, row, kind) for kind in ("json", "html")]
+    newest = show.newest_record(root, verb, row)
+    return [newest] if newest else []
+
+
+def _is_of(path: str, label: str) -> bool:
+    """Whether a worker may send this file for the stage."""
+    verb, _, row = label.partition("/")
+    if verb == "check":
+        noun, _, row = row.partition("-")
+        return path in {layout.gate_report(noun, row, kind) for kind in ("json", "html")}
+    return bool(re.fullmatch(rf"{re.escape(layout.RECORDS)}/[a-z]+/{re.escape(row)}-[0-9a-f]{{12}}\.json", path))
+
+
+def _bring(root: Path, name: str, label: str, run_id: UUID, remote: str, done: bool) -> None:
     """Takes a stage's files, and when it is done its entry and output, over from its worker.
 
     Raises:
@@ -153,16 +182,25 @@ def _bring(root: Path, name: str, run_id: UUID, remote: str, done: bool) -> None
     if not found or len(str(found[0].data)) > PARCEL_BYTES:
         raise Fault(f"{name}: its worker sent back no entry of {dvc.LOCK}, or one too large. Is its clone of another version? Run again")
     parcel = json.loads(str(found[0].data))
-    for path, text in parcel["files"].items():
-        parts = PurePosixPath(path)
-        if parts.parts[0] != "runs" or ".." in parts.parts or parts.suffix not in (".json", ".html"):
-            raise Fault(f"{name}: the worker sent a file {path!r}; it may send pages and records of runs/ only")
-        layout.write_aside(root / parts, text)
+    files, entry = parcel["files"], parcel["entry"]
+    if wrong := [path for path in files if not _is_of(path, label)]:
+        raise Fault(f"{name}: the worker sent {wrong[0]!r}, which is no file of this stage. Is its clone of another version?")
+    for path, text in files.items():
+        layout.write_aside(root / path, text)
     if not done:
         return
-    dvc.put_entries(root, {name: parcel["entry"]})
-    cache.pull(root, [name], remote)
-    if differs := dvc.status(root, name):
-        raise Fault(
-            f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?"
-        )
+    body = dvc.load(root / layout.DAG)["stages"][name]
+    outs = {next(iter(out)) if isinstance(out, dict) else out for out in body.get("outs") or []}
+    if not isinstance(entry, dict) or entry.get("cmd") != body["cmd"] or {out["path"] for out in entry.get("outs") or []} != outs:
+        raise Fault(f"{name}: what the worker sent is no entry of this stage for {dvc.LOCK}. Is its clone of another version?")
+    known = dvc.read_lock(root).get(name)
+    dvc.put_entries(root, {name: entry})
+    try:
+        cache.pull(root, [name], remote)
+        if differs := dvc.status(root, name):
+            raise Fault(
+                f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?"
+            )
+    except BaseException:
+        dvc.put_entries(root, {name: known})
+        raise

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil
 
@@ -84,6 +84,12 @@ class Orchestra:
         """The id of the run of a flow that runs, the last one that started."""
         found = json.loads(self.prefect("flow-run", "ls", "--flow-name", flow, "--state-type", "RUNNING", "--output", "json"))
         return max(found, key=lambda run: run["start_time"])["id"]
+
+    def set_state(self, run: str, kind: str) -> None:
+        body = json.dumps({"state": {"type": kind}, "force": True}).encode()
+        request = Request(f"{self.env['PREFECT_API_URL']}/flow_runs/{run}/set_state", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=30):
+            pass
 
     def end_workers(self) -> None:
         for worker in self.workers:

@@ -1,6 +1,7 @@
 """An experiment has a worktree of its own, and nothing of the user's is overwritten."""
 
 import json
+import os
 
 import pytest
 
@@ -202,3 +203,52 @@ def test_runs_shows_the_newest_record_first(lab):
     table = lab.wordloom("runs").stdout
     assert table.index("embed/new") < table.index("embed/old")
     assert [record["row"] for record in json.loads(lab.wordloom("runs", "--json").stdout)] == ["new", "old"]
+
+
+def test_a_worktree_that_a_killed_git_left_half_is_made_anew(lab):
+    tree = prepare(lab)
+    (tree / experiments.COPIED).unlink()  # the last thing but one that is written into a new one
+    (tree / "stage.py").unlink()
+    lab.git("worktree", "lock", str(tree))
+    assert prepare(lab) == tree
+    assert (tree / "stage.py").exists()
+
+
+def test_an_index_lock_of_a_killed_git_does_not_stop_the_next_run(lab):
+    tree = prepare(lab)
+    lock = lab.root / ".git/worktrees/other/index.lock"
+    lock.touch()
+    os.utime(lock, (1, 1))
+    (lab.root / "stage.py").write_text((lab.root / "stage.py").read_text() + "# new\n")
+    lab.git("commit", "-qam", "new code")
+    assert prepare(lab) == tree
+    assert git(tree, "rev-parse", "HEAD") == git(lab.root, "rev-parse", "HEAD")
+
+
+def test_the_remotes_passwords_of_the_main_checkout_serve_the_worktree(lab):
+    assert lab.dvc("remote", "add", "--local", "dav", "webdav://127.0.0.1:1/x").returncode == 0
+    assert lab.dvc("remote", "modify", "--local", "dav", "password", "hush").returncode == 0
+    tree = prepare(lab)
+    assert "remote.dav.password=hush" in dvc.ask(tree, "config", "--list")
+    assert dvc.ask(tree, "cache", "dir").strip() == str(lab.root / ".dvc" / "cache")
+
+
+@pytest.mark.parametrize("name", ["../victim", "a/b", "", "-x"])
+def test_a_name_from_a_flows_parameters_stays_in_its_folder(lab, name):
+    with pytest.raises(Fault, match="cannot name an experiment"), experiments.opened(lab.root, name, "run: {}", "HEAD"):
+        pass
+    with pytest.raises(Fault, match="cannot name an experiment"):
+        experiments.existing(lab.root, name)
+    with pytest.raises(Fault, match="there is no experiment 'nightly'"):
+        experiments.existing(lab.root, "nightly")
+    assert not (lab.root / ".wordloom").exists()
+
+
+def test_a_worker_takes_no_folder_but_its_own(lab, tmp_path, monkeypatch):
+    from flows import place
+
+    assert place.allowed(str(tmp_path)) == tmp_path
+    monkeypatch.setenv(place.FOLDER, str(lab.root))
+    assert place.allowed(str(lab.root / ".wordloom")[:-10]) == lab.root
+    with pytest.raises(Fault, match="is not in .*, where this worker was started"):
+        place.allowed(str(tmp_path))

@@ -154,3 +154,12 @@ def test_a_run_that_is_cancelled_starts_nothing_more(part, monkeypatch):
     outcome = walk(part, always, world.start, jobs=2, cancelled=lambda: True)
     assert outcome.cancelled
     assert world.started == ["ingest-a"]
+
+
+def test_a_run_is_cancelled_while_short_stages_keep_ending(part, monkeypatch):
+    monkeypatch.setattr("flows.train.TICK_S", 0.0)
+    children.ALL.open()
+    world = World()
+    outcome = walk(part, always, world.start, jobs=1, cancelled=lambda: bool(world.started))
+    assert outcome.cancelled
+    assert len(world.started) <= 2
