@@ -9,6 +9,7 @@ from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
@@ -48,6 +49,7 @@ def stage(name: str, root: str | None = None, clone: dict[str, Any] | None = Non
         return Failed(message=str(fault))
     finally:
         children.ALL.stop()
+        APILogHandler().flush()  # who sent it reads the lines until the end of this run, and not after
 
 
 def _stop_with_sender() -> None:
