@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from prefect.artifacts import Artifact
@@ -31,6 +31,7 @@ FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of i
 POLL_S = 0.5
 LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
 PATIENCE_S = 600.0  # how long the server may be away
+NO_ANSWER = f"Prefect's server has not answered for {PATIENCE_S:.0f} s"
 CANCEL_S = 20.0  # how long a worker may take to end a run that is cancelled
 REMIND_S = 60.0  # between two words on a run that no worker has taken
 UNMANNED_S = 600.0  # how long a run waits where no worker is alive
@@ -63,16 +64,30 @@ def run(
     else:
         parameters["root"] = str(root)
     for attempt in range(1 + LOST):
-        sent = run_deployment(f"stage/{queue}", parameters=parameters, flow_run_name=label, timeout=0, tags=tags)
-        state = _watch(sent.id, queue, timeout_s, say)
+        sent = _send(f"stage/{queue}", parameters=parameters, flow_run_name=label, tags=tags)
+        state = _watch(sent, queue, timeout_s, say)
         if not state.is_crashed() or attempt == LOST:
             break
         say(f"its worker was lost ({state.message}); it is sent again")
     if clone:
-        _bring(root, name, label, sent.id, clone["remote"], state.is_completed())
+        _bring(root, name, label, sent, clone["remote"], state.is_completed())
     elif state.is_completed() and not _is_here(root, name):
         return f"its worker made it, and it is not in {root}: the worker sees another disk. Workers with clones of their own need --remote"
     return None if state.is_completed() else state.message or state.name
+
+
+def _send(deployment: str, **more: Any) -> UUID:
+    """The flow run that was made, once the server answers."""
+    end, key = time.monotonic() + PATIENCE_S, str(uuid4())  # the key: one run, also when the first answer was lost
+    while True:
+        try:
+            return run_deployment(deployment, timeout=0, idempotency_key=key, **more).id
+        except httpx.HTTPError as err:
+            if children.ALL.stopped:
+                raise InterruptedError("the run was stopped") from err
+            if time.monotonic() > end:
+                raise Fault(f"{NO_ANSWER} ({err!r}). Start it again, and run again") from err
+            time.sleep(POLL_S)
 
 
 def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None]) -> State:
@@ -87,7 +102,8 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
             try:
                 state = client.read_flow_run(run_id).state
                 assert state is not None
-                n_lines += _lines(client, run_id, n_lines, say)
+                while new := _lines(client, run_id, n_lines, say):  # the server gives some at a time
+                    n_lines += new
                 seen = time.monotonic()
                 if state.is_final():
                     return state
@@ -104,9 +120,7 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
                 raise Fault("its flow run was deleted; run again") from None
             except (httpx.HTTPError, PrefectHTTPStatusError) as err:
                 if time.monotonic() - seen > PATIENCE_S:
-                    raise Fault(
-                        f"Prefect's server has not answered for {PATIENCE_S:.0f} s ({err!r}). Start it again, and run again"
-                    ) from err
+                    raise Fault(f"{NO_ANSWER} ({err!r}). Start it again, and run again") from err
             time.sleep(POLL_S)
 
 
