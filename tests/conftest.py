@@ -16,6 +16,17 @@ def project(tmp_path: Path) -> scratch.Project:
 
 
 @pytest.fixture(scope="session")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> scratch.Project:
+    """A scratch project whose stages have run, committed; to be copied, not changed."""
+    project = scratch.make(tmp_path_factory.mktemp("ran") / "project")
+    assert project.dvc("repro").returncode == 0
+    project.git("add", "dvc.lock")
+    project.git("commit", "-qm", "ran")
+    project.ran()
+    return project
+
+
+@pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """Prefect with a server and a database of its own, for the whole session."""
     from prefect.testing.utilities import prefect_test_harness

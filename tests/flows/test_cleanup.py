@@ -19,15 +19,6 @@ STAGES = list(scratch.dag()["stages"])
 OLD = time.time() - 100 * 86_400
 
 
-@pytest.fixture(scope="session")
-def ran(tmp_path_factory):
-    project = scratch.make(tmp_path_factory.mktemp("ran") / "project")
-    assert project.dvc("repro").returncode == 0
-    project.git("add", "dvc.lock")
-    project.git("commit", "-qm", "ran")
-    return project
-
-
 @pytest.fixture
 def made(ran, tmp_path):
     shutil.copytree(ran.root, tmp_path / "project", symlinks=True)

@@ -17,16 +17,6 @@ STAGES = list(scratch.dag()["stages"])
 ARTIFACT = "data/4_vectors/g"
 
 
-@pytest.fixture(scope="session")
-def ran(tmp_path_factory):
-    project = scratch.make(tmp_path_factory.mktemp("ran") / "project")
-    assert project.dvc("repro").returncode == 0
-    project.git("add", "dvc.lock")
-    project.git("commit", "-qm", "ran")
-    project.ran()
-    return project
-
-
 @pytest.fixture
 def made(ran, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "RETRY_DELAY_S", 0.1)

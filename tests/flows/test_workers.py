@@ -133,13 +133,19 @@ def test_a_gate_that_closes_on_a_worker_s_clone_leaves_its_page_here_and_the_oth
     assert "check-vectors-h" in dvc.read_lock(project.root)
 
 
-def test_a_run_that_is_cancelled_leaves_nothing_running_on_its_workers(orchestra, project):
-    project.set("ingest", "a", sleep=120)
+def run_with_a_stage(orchestra, project):
+    """A run on a worker, and the process of the stage that it has started there."""
     orchestra.worker(project.root, "cpu")
     run = orchestra.start([sys.executable, "-P", "-m", "flows", "run", "--workers"], project.root, "run.log")
     marker = project.root / "ran.txt"
     wait_for(marker.exists, 60, "the stage to start")
     stage = int(marker.read_text().split()[2])
+    return run, stage
+
+
+def test_a_run_that_is_cancelled_leaves_nothing_running_on_its_workers(orchestra, project):
+    project.set("ingest", "a", sleep=120)
+    run, stage = run_with_a_stage(orchestra, project)
     orchestra.prefect("flow-run", "cancel", orchestra.running("train"))
     start = time.monotonic()
     wait_for(lambda: not psutil.pid_exists(stage), 60, "the stage to end")
@@ -162,11 +168,7 @@ def test_a_stage_that_fails_on_a_worker_is_tried_as_often_as_it_says_and_no_more
 
 def test_a_stage_ends_when_the_run_that_sent_it_has_ended(orchestra, project):
     project.set("ingest", "a", sleep=300)
-    orchestra.worker(project.root, "cpu")
-    run = orchestra.start([sys.executable, "-P", "-m", "flows", "run", "--workers"], project.root, "run.log")
-    marker = project.root / "ran.txt"
-    wait_for(marker.exists, 60, "the stage to start")
-    stage = int(marker.read_text().split()[2])
+    run, stage = run_with_a_stage(orchestra, project)
     sender = orchestra.running("train")
     run.kill()
     run.wait()

@@ -18,16 +18,6 @@ STAGES = list(scratch.dag()["stages"])
 ARTIFACT = "data/4_vectors/g"
 
 
-@pytest.fixture(scope="session")
-def ran(tmp_path_factory):
-    """A scratch project whose stages have run."""
-    project = scratch.make(tmp_path_factory.mktemp("ran") / "project")
-    assert project.dvc("repro").returncode == 0
-    project.git("add", "dvc.lock")
-    project.git("commit", "-qm", "ran")
-    return project
-
-
 @pytest.fixture
 def made(ran, tmp_path, monkeypatch):
     """A copy of it, with an empty folder for a remote; no waiting between tries, nothing remembered of other tests."""
