@@ -47,7 +47,7 @@ def run(
         raise Fault("--remote is how workers with clones of their own get their data; it needs --workers")
     with workspace.alone(ROOT, wait):
         part = graph.read(ROOT).of(rows or [])
-        found, locked = dvc.status(ROOT), dvc.read_lock(ROOT)
+        locked, found = dvc.read_lock(ROOT), dvc.status(ROOT)
         if not any(graph.due(ROOT, part, name, found, (), locked) for name in part.stages):
             dvc.order_lock(ROOT)
             print(f"all {len(part.stages)} stages are up to date", flush=True)
@@ -96,7 +96,7 @@ def worker(
     from flows import place
 
     _in_project()
-    place.work(ROOT, queues or [], limit)
+    sys.exit(place.work(ROOT, queues or [], limit))
 
 
 @app.command()
@@ -199,7 +199,8 @@ def experiment(
     name, source = experiments.resolve(main, which)
     commit = git(main, "rev-parse", "--short", "HEAD")
     _not_committed(main, "experiment", source)
-    tree = experiments.prepare(main, name, source)
+    with experiments.readied(main, experiments.place(main, name), source, None, "HEAD") as tree:  # not one in which a nightly run works
+        pass
     print(f"{name}: commit {commit} in {tree}", flush=True)
     status = experiments.run(tree, options or [], prefect)
     if status == 0:
@@ -355,10 +356,10 @@ def verify(
 def push(rows: Targets = None, remote: Annotated[str | None, typer.Option(help="A DVC remote; else the default.")] = None) -> None:
     """Hash what these rows made, and upload it to a DVC remote."""
     from flows.verify import size, stages_of
-    from tasks import cache
+    from tasks import store
 
     _in_project()
-    n, n_bytes = cache.push(ROOT, stages_of(ROOT, rows or []), remote)
+    n, n_bytes = store.push(ROOT, stages_of(ROOT, rows or []), remote)
     print(f"{n:,} objects, {size(n_bytes)}, are at the remote")
 
 

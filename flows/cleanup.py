@@ -5,10 +5,8 @@ last days, all branches and all tags name. What a live process holds the lock of
 """
 
 import contextlib
-import fcntl
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,14 +14,11 @@ from pathlib import Path
 from flows.git import git
 from flows.verify import size, worktrees
 from pipelines import layout
-from pipelines.dag import stage_name
 from pipelines.errors import Fault
-from pipelines.registry import MAKER
 from tasks import dvc, workspace
 from tasks.cache import OBJECTS, RUNS, Cache, folder, outs
+from tasks.mend import aside, free
 
-CHECKPOINTS = ".wordloom/checkpoints"
-LOCKS = ".wordloom/locks"
 DAY_S = 86_400.0
 
 
@@ -81,27 +76,24 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
 
 def leftovers(place: Path, keep_days: int, sweep: Sweep) -> None:
     """What a killed stage had written aside; its lock tells whether it lives."""
-    for noun, where in layout.DATA.items():
-        for aside in sorted((place / where).glob(".*.part")):
-            row = aside.name.removeprefix(".").removesuffix(".part")
-            with free(place / LOCKS / stage_name(MAKER[noun], row)) as is_free:
-                if is_free and aside.exists():
-                    sweep.remove(aside, "left by a run that was killed")
-                elif not is_free:
-                    sweep.kept(f"{aside}: {MAKER[noun]}/{row} is running")
+    for part, row, is_free in aside(place):
+        if is_free:
+            sweep.remove(part, "left by a run that was killed")
+        else:
+            sweep.kept(f"{part}: {row} is running")
     # nothing tells of these whether their writer lives, so age does
-    aside = [*(place / layout.RAW).glob("*.part"), *(place / "runs").rglob("*.part"), *(place / ".wordloom").glob("verify-*")]
-    for path in sorted(aside):
+    others = [*(place / layout.RAW).glob("*.part"), *(place / "runs").rglob("*.part"), *(place / ".wordloom").glob("verify-*")]
+    for path in sorted(others):
         if age_s(path) > max(1, keep_days) * DAY_S:
             sweep.remove(path, "left by a process that was killed")
 
 
 def checkpoints(place: Path, keep_days: int, sweep: Sweep) -> None:
     """Those that nobody went on from for so many days: the inputs they belong to have changed since, or nobody wants them."""
-    for path in sorted((place / CHECKPOINTS).glob("*")):
+    for path in sorted((place / layout.CHECKPOINTS).glob("*")):
         if age_s(path) <= keep_days * DAY_S:
             continue
-        with free(place / LOCKS / path.name.rpartition("-")[0]) as is_free:
+        with free(place, path.name.rpartition("-")[0]) as is_free:
             if is_free:
                 sweep.remove(path, "a checkpoint")
             else:
@@ -156,19 +148,6 @@ def is_stale(cache: Cache, path: Path, gone: set[Path]) -> bool:
     except (Fault, KeyError, TypeError):
         return True  # cut off, or a temporary file: it is old
     return any(path in gone or not path.exists() for path in found)
-
-
-@contextlib.contextmanager
-def free(lock: Path) -> Iterator[bool]:
-    """Whether nobody holds this lock; meanwhile nobody can."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def age_s(path: Path) -> float:

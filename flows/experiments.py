@@ -16,7 +16,7 @@ from pathlib import Path
 from flows.git import changed, commit_of, file_at, git
 from pipelines import layout
 from pipelines.errors import Fault, nearest
-from tasks import children, dvc, mend, workspace
+from tasks import cache, children, dvc, mend, workspace
 
 FOLDER = ".wordloom"
 FILES = "experiments"
@@ -25,7 +25,6 @@ SENT = "sent"  # .wordloom/sent/NAME: worktrees for stages that an orchestrator 
 TAKEN = {"locks", "checkpoints", "main", SENT}  # other things that lie in .wordloom, and the name of the main checkout
 OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
 SHARED = (layout.RAW, layout.RECORDS)
-CONFIG = ".dvc/config.local"  # what git does not keep
 COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
 
 
@@ -122,13 +121,25 @@ def opened(root: Path, name: str, text: str, revision: str) -> Iterator[Path]:
     if name != "main":  # the main checkout sends its stages under that name
         check_name(name)
     tree = root / FOLDER / SENT / name
+    with readied(root, tree, tree / layout.PARAMS, text, revision, several=True):
+        yield tree
+
+
+@contextlib.contextmanager
+def readied(root: Path, tree: Path, source: Path, text: str | None, commit: str, several: bool = False) -> Iterator[Path]:
+    """A worktree as `prepare` makes it, held: nobody takes it to another commit meanwhile.
+
+    Args:
+        several: others who want it just so may work in it at the same time.
+    """
     with contextlib.ExitStack() as held:
-        with workspace.alone(root, lock=f"{FOLDER}/locks/{SENT}-{name}"):
-            if not _is_current(tree, text, revision):
+        with workspace.alone(root, lock=f"{layout.LOCKS}/experiment-{'-'.join(tree.relative_to(root / FOLDER).parts)}"):
+            if not (several and _is_current(tree, str(text), commit)):
                 with workspace.alone(tree) if tree.exists() else contextlib.nullcontext():
-                    prepare(root, name, tree / layout.PARAMS, text, revision, tree)
-            mend.mend(tree)
-            held.enter_context(workspace.shared(tree))
+                    prepare(root, tree.name, source, text, commit, tree)
+            if several:
+                mend.mend(tree)
+            held.enter_context(workspace.shared(tree) if several else workspace.alone(tree))
         yield tree
 
 
@@ -182,9 +193,10 @@ def _move(tree: Path, source: Path, text: str, commit: str) -> None:
 
 def _share(root: Path, tree: Path) -> None:
     """The main checkout's cache, remotes' passwords, downloads, and records of what runs took serve the worktree too."""
-    if (root / CONFIG).exists():
-        shutil.copy(root / CONFIG, tree / CONFIG)  # with its mode
-    dvc.ask(tree, "config", "--local", "cache.dir", dvc.ask(root, "cache", "dir").strip())
+    if (root / dvc.CONFIG).exists():
+        shutil.copy(root / dvc.CONFIG, tree / dvc.CONFIG)  # with its mode
+    dvc.configure(tree, {"cache": {"dir": str(cache.folder(root))}})
+    cache.folder.cache_clear()  # it may have been asked of the worktree before
     for folder in SHARED:
         there = tree / folder
         if not there.exists() and not there.is_symlink():

@@ -14,7 +14,7 @@ MANY = 12  # of one kind of reason: more are counted
 
 def plan(root: Path, part: Graph) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """(stages that have to run -> reasons, stages that may have to -> those before them), both in dvc.yaml's order."""
-    found, locked = dvc.status(root), dvc.read_lock(root)
+    locked, found = dvc.read_lock(root), dvc.status(root)  # in this order: of a file that cannot be read we say more than DVC
     params = dvc.load(root / PARAMS)
     must = {
         name: reasons(root, part, name, found.get(name, []), locked, params)

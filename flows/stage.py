@@ -18,7 +18,7 @@ from flows.git import main_checkout
 from flows.place import allowed, die_with_worker
 from flows.train import Starter, failure
 from pipelines.errors import Fault
-from tasks import cache, children, dvc, worker
+from tasks import children, dvc, store, worker
 
 SENDER_S = 15.0  # how often a stage looks whether the run that sent it lives
 
@@ -56,12 +56,12 @@ def _stop_with_sender() -> None:
     """Stops the stage once the run that sent it is at its end: nobody would take what it makes, and the next run sends it anew."""
     sender = flow_run.parent_flow_run_id
     while sender:
-        time.sleep(SENDER_S)
         with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # a server that is away is asked again
             state = client.read_flow_run(UUID(str(sender))).state
             if state is not None and state.is_final():
                 children.ALL.stop()
                 return
+        time.sleep(SENDER_S)
 
 
 def _run(root: Path, name: str) -> State:
@@ -74,9 +74,9 @@ def _run(root: Path, name: str) -> State:
 def _in_clone(root: Path, name: str, experiment: str, revision: str, params: str, remote: str, before: dict[str, Any]) -> State:
     with experiments.opened(root, experiment, params, revision) as tree:
         dvc.put_entries(tree, before)
-        cache.pull(tree, list(before), remote)
+        store.pull(tree, list(before), remote)
         state = _run(tree, name)
         if state.is_completed():
-            cache.push(tree, [name], remote)
+            store.push(tree, [name], remote)
         worker.send(tree, name, graph.read(tree).stages[name].label, state.is_completed())
         return state

@@ -15,7 +15,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -30,6 +30,7 @@ from pipelines.layout import DAG, SUMMARY
 from tasks import children, dvc, report, show, stage, workspace
 
 TICK_S = 3.0  # how often a flow looks whether somebody cancelled it
+LEAVE_S = 8.0  # from a signal to our end; Prefect would wait for minutes until a server that hangs has heard of it
 ONE_AT_A_TIME = {"gpu"}  # two stages on one GPU would share its memory
 HERE = {"params", "report"}  # stages of the whole project, which no worker takes: they read what is beside the artifacts
 
@@ -105,7 +106,10 @@ def train(
                 report.complete(tree)
     except Fault as fault:
         return Failed(message=str(fault))
-    finally:  # a signal comes this way too
+    except (KeyboardInterrupt, TerminationSignal):
+        children.leave_within(LEAVE_S)
+        raise
+    finally:
         children.ALL.stop()
     text = outcome.text(part)
     if outcome.cancelled:
@@ -125,13 +129,7 @@ def _workspace(root: Path, experiment: str | None, revision: str | None) -> Iter
     main = main_checkout(root)
     commit = commit_of(main, revision or "HEAD")
     source, text = experiments.committed(main, experiment, commit)
-    tree = experiments.place(main, experiment)
-    with contextlib.ExitStack() as held:
-        with workspace.alone(main, lock=f"{experiments.FOLDER}/locks/experiment-{experiment}"):
-            if tree.exists():
-                held.enter_context(workspace.alone(tree))
-            experiments.prepare(main, experiment, source, text, commit)
-            held.enter_context(workspace.alone(tree))
+    with experiments.readied(main, experiments.place(main, experiment), source, text, commit) as tree:
         yield tree
 
 
@@ -202,7 +200,7 @@ class Starter:
         self.futures: dict[str, Any] = {}
 
     def __call__(self, it: Stage, before: Collection[str]) -> Any:
-        task = stage.of(it.label, it.verb, it.row, it.queue, it.retries if self.retried else 0, it.retry_delay_s, self.tags)
+        task = stage.of(it.label, it.verb, it.queue, it.retries if self.retried else 0, it.retry_delay_s, self.tags)
         earlier = [self.futures[name] for name in sorted(before) if name in self.futures]  # the lines in the UI's graph
         order = None
         if self.workers is not None and it.verb not in HERE:

@@ -17,7 +17,8 @@ from flows.git import git
 from pipelines.errors import Fault
 from pipelines.layout import DAG
 from tasks import children, dvc, workspace
-from tasks.cache import Bad, Cache, Out, Remote, Tick, folder, hash_output, outs, push
+from tasks.cache import Bad, Cache, Out, Tick, folder, hash_output, outs
+from tasks.store import Remote, push
 
 LINE_S = 10.0  # between two lines of progress where the output is no terminal
 MANY = 5  # files of one output that are named

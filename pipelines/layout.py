@@ -22,6 +22,8 @@ REPORT = "report.html"
 RECORDS = "runs/records"
 READINGS = "docs/test_readings.tsv"  # how often the test set was read, and by whom
 SUMMARY = "data/report.md"  # the report's deterministic part
+LOCKS = ".wordloom/locks"  # one that is held for each row that runs, called as its stage
+CHECKPOINTS = ".wordloom/checkpoints"
 
 
 def artifact(noun: str, row: str) -> str:

@@ -62,7 +62,7 @@ def call(root: Path, row: Row, aside: Path, stamp: dict[str, str], join: Path | 
     inputs = _read_inputs(root, row, stamp)
     device = _device(row)
     fabric = ranks.join(row.world.devices, device, join) if join else None
-    checkpoints = root / ".wordloom" / "checkpoints" / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
+    checkpoints = root / layout.CHECKPOINTS / f"{row.verb}-{row.name}-{layout.hash_json(stamp)[:16]}"
     first = fabric is None or fabric.is_global_zero  # the one that speaks and keeps
     run = Run(
         aside / row.name, f"{row.verb}/{row.name}", row.world.seed, row.world.threads, device,
@@ -206,7 +206,7 @@ def _threads(n: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _alone(root: Path, verb: str, name: str) -> Iterator[None]:
     """One writer per row: DVC's own lock does not know of a stage that is run by hand."""
-    path = root / ".wordloom" / "locks" / stage_name(verb, name)
+    path = root / layout.LOCKS / stage_name(verb, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
         try:

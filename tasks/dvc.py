@@ -20,7 +20,10 @@ from pipelines.layout import DAG, write_aside
 from tasks import children
 
 LOCK = "dvc.lock"
+CONFIG = ".dvc/config.local"  # what git does not keep
+BORN = ".dvc/tmp/btime"  # by this file's time DVC finds its notes on the project
 BUSY = "is busy, it is being blocked by"  # another DVC works on the same file
+TORN = ("file is not a database", "database disk image is malformed")  # DVC's notes on the files that it has hashed
 BUSY_RETRY_S = 2.0
 BUSY_LIMIT_S = 86_400.0  # as long as a stage may take
 CHATTER = (
@@ -46,13 +49,16 @@ def command(*args: str) -> list[str]:
 
 def ask(root: Path, *args: str) -> str:
     """What a DVC command prints, once no other DVC holds what it needs. Raises Fault with its errors when it fails."""
-    end, told = time.monotonic() + BUSY_LIMIT_S, False
+    end, told, forgot = time.monotonic() + BUSY_LIMIT_S, False, False
     while True:
         done = subprocess.run(
             children.guarded(command(*args)), cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         if not done.returncode:
             return done.stdout
+        if not forgot and forget(root, done.stderr):
+            forgot = True
+            continue
         said = errors(done.stderr) or done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         if BUSY not in done.stderr or time.monotonic() > end:
             raise Fault(f"dvc {args[0]}: {line}" for line in said)
@@ -60,6 +66,15 @@ def ask(root: Path, *args: str) -> str:
             print(f"dvc {args[0]} waits: {' '.join(said)}", flush=True)
             told = True
         time.sleep(BUSY_RETRY_S)
+
+
+def forget(root: Path, said: str) -> bool:
+    """Has DVC begin its notes on files' hashes anew where it said that they are damaged, of which it never gets well; whether it did."""
+    if not any(words in line for line in errors(said) for words in TORN):
+        return False
+    (root / BORN).unlink(missing_ok=True)
+    print("mended: DVC's notes on files' hashes were damaged; it hashes anew", file=sys.stderr, flush=True)
+    return True
 
 
 def errors(text: str) -> list[str]:
@@ -78,6 +93,15 @@ def errors(text: str) -> list[str]:
 def status(root: Path, *targets: str) -> dict[str, list[Any]]:
     """The stages that differ from dvc.lock, each with what differs, as `dvc status --json` says it."""
     return json.loads(ask(root, "status", "--json", *targets) or "{}")
+
+
+def configure(root: Path, settings: Mapping[str, Mapping[str, str]]) -> None:
+    """Sets {section: {option: value}} in .dvc/config.local; `dvc config` cannot write a file that holds more than ASCII."""
+    from configobj import ConfigObj  # what DVC reads and writes it with
+
+    file = ConfigObj(str(root / CONFIG), encoding="utf-8", interpolation=False)
+    file.merge(settings)
+    file.write()
 
 
 def is_chatter(line: str) -> bool:
@@ -157,4 +181,19 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (YAMLError, UnicodeDecodeError) as err:
-        raise Fault(f"{path.name} is not YAML: {err}") from err
+        if (found := conflict(path)) is not None:
+            raise Conflict(
+                f"{path.name}: line {found} is a conflict marker of git's: a merge was not finished. Resolve it, "
+                f"or take one side as it is: git checkout --ours {path.name}, and run again"
+            ) from err
+        raise Fault(f"{path.name} is not YAML: {' '.join(str(err).split())}") from err
+
+
+class Conflict(Fault):
+    """A file that a merge has left with both sides in it, which a person has to resolve."""
+
+
+def conflict(path: Path) -> int | None:
+    """The line of a file in which git put its first conflict marker."""
+    lines = path.read_bytes().splitlines()
+    return next((n for n, line in enumerate(lines, 1) if line.startswith(b"<<<<<<< ")), None)

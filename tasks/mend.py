@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import psutil
 
 from pipelines import layout
 from pipelines.errors import Fault
-from tasks import dvc
+from tasks import cache, dvc
 
 BROKEN = ".wordloom/dvc.lock.broken"
 JUST_MADE_S = 0.5  # a DVC of another workspace of this cache may be about to write into it
@@ -29,10 +30,13 @@ def mend(root: Path) -> None:
     if (root / ".dvc").is_dir():
         _rwlock(root)
         _lock(root)
-        place = Path(dvc.ask(root, "cache", "dir").strip())
+        place = cache.folder(root)
         _objects(place)
         _run_cache(place)
-        _aside(root)
+        # the row's next run would sweep it up, but DVC may take its output from the cache instead
+        for part, _, is_free in aside(root):
+            if is_free:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _rwlock(root: Path) -> None:
@@ -76,18 +80,22 @@ def _lock(root: Path) -> None:
     with dvc.paused(root):
         if not path.exists():
             return
-        with contextlib.suppress(Fault):
+        try:
             if "schema" in dvc.load(path):  # DVC's own test of a file that it can read
                 return
+        except dvc.Conflict:
+            raise  # a person's work, not DVC's
+        except Fault:
+            pass
         (root / BROKEN).parent.mkdir(parents=True, exist_ok=True)
         path.replace(root / BROKEN)
     _say(f"{dvc.LOCK} could not be read, and lies in {BROKEN} now; what it knew comes back from DVC's run-cache")
 
 
-def _objects(cache: Path) -> None:
+def _objects(place: Path) -> None:
     """A power cut leaves files empty that had not reached the disk; DVC would trust them, since they are read-only."""
     n = 0
-    for path in (cache / "files/md5").glob("??/*"):
+    for path in (place / cache.OBJECTS).glob("??/*"):
         with contextlib.suppress(FileNotFoundError):
             seen = path.stat()
             if not seen.st_size and not seen.st_mode & 0o222 and path.parent.name + path.name != EMPTY:
@@ -97,31 +105,44 @@ def _objects(cache: Path) -> None:
         _say(f"{n} objects of DVC's cache were empty, and are gone; what they held comes from data/, or is made again")
 
 
-def _run_cache(cache: Path) -> None:
+def _run_cache(place: Path) -> None:
     """An empty folder is where a DVC was killed between making it and writing into it."""
-    if empty := _empty_folders(cache):
+    if empty := _empty_folders(place):
         time.sleep(JUST_MADE_S)
-        for folder in empty & _empty_folders(cache):
+        for folder in empty & _empty_folders(place):
             with contextlib.suppress(OSError):  # it is there no more, or no longer empty
                 folder.rmdir()
 
 
-def _empty_folders(cache: Path) -> set[Path]:
-    return {folder for folder in (cache / "runs").glob("*/*/") if not any(folder.iterdir())}
+def _empty_folders(place: Path) -> set[Path]:
+    return {folder for folder in (place / cache.RUNS).glob("*/*/") if not any(folder.iterdir())}
 
 
-def _aside(root: Path) -> None:
-    """What a killed stage wrote aside: the row's next run would sweep it up, but DVC may take its output from the cache instead."""
-    from pipelines.dag import stage_name
+def aside(root: Path) -> Iterator[tuple[Path, str, bool]]:
+    """What stages have written aside: (folder, verb/row, whether it was left behind, since nobody runs that row)."""
+    from pipelines.dag import stage_name  # with numpy and pyarrow
     from pipelines.registry import MAKER
 
     for noun, folder in layout.DATA.items():
-        for part in (root / folder).glob(".*.part"):
-            lock = root / ".wordloom/locks" / stage_name(MAKER[noun], part.name.removeprefix(".").removesuffix(".part"))
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            with lock.open("a+") as file, contextlib.suppress(BlockingIOError):  # somebody runs it by hand
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(part, ignore_errors=True)
+        for part in sorted((root / folder).glob(".*.part")):
+            row = part.name.removeprefix(".").removesuffix(".part")
+            with free(root, stage_name(MAKER[noun], row)) as is_free:
+                if part.exists():
+                    yield part, f"{MAKER[noun]}/{row}", is_free
+
+
+@contextlib.contextmanager
+def free(root: Path, stage: str) -> Iterator[bool]:
+    """Whether nobody runs this row; meanwhile nobody can."""
+    lock = root / layout.LOCKS / stage
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed, State
@@ -20,11 +21,11 @@ from pipelines.errors import Fault
 from tasks import children, dvc, live, mend, show, worker
 
 
-def of(label: str, verb: str, row: str, queue: str, retries: int, retry_delay_s: float, tags: Collection[str] = ()) -> Any:
+def of(label: str, verb: str, queue: str, retries: int, retry_delay_s: float, tags: Collection[str] = ()) -> Any:
     """The task, under the stage's own name, with its tags, and retries each after twice the wait of the one before."""
     return stage.with_options(
         task_run_name=label.replace("{", "{{").replace("}", "}}"),
-        tags={tag for tag in (verb, row, queue, *tags) if tag},
+        tags={tag for tag in (verb, queue, *tags) if tag},
         retries=retries,
         retry_delay_seconds=[retry_delay_s * 2**i for i in range(retries)],
         retry_condition_fn=lambda *_: not children.ALL.stopped,
@@ -35,6 +36,9 @@ def of(label: str, verb: str, row: str, queue: str, retries: int, retry_delay_s:
 def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, Any] | None = None, again: bool = False) -> State:
     """Brings one stage of dvc.yaml up to date, and shows what it made.
 
+    The row is added to its tags here, and seen with its next state: Prefect keeps a thread and a client to the end
+    of the process for each set of tags that a task starts with, 0.9 MB a stage.
+
     Args:
         root: the project's folder.
         name: the stage in dvc.yaml.
@@ -44,6 +48,7 @@ def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, A
         again: here, run it whether or not something changed.
     """
     log = get_run_logger()
+    _tag(label.rpartition("/")[2])
     lines: list[str] = []
     told: set[str] = set()  # of a wait for another DVC, once
 
@@ -81,12 +86,21 @@ def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, A
     return Completed(message=f"{lines[-1] if lines else 'done'} ({time.time() - start:.1f} s)")
 
 
+def _tag(tag: str) -> None:
+    context = TaskRunContext.get()
+    if context is not None and tag not in context.task_run.tags:
+        context.task_run.tags.append(tag)
+
+
 def _here(
     command: list[str], root: Path, env: dict[str, str], timeout_s: float, say: Callable[[str], None], lines: list[str], told: set[str]
 ) -> str | None:
     """Runs the stage by DVC, once no other DVC holds what it needs; gives why it failed."""
     end = time.time() + dvc.BUSY_LIMIT_S
     status = children.ALL.run(command, root, env, say, timeout_s)
+    if status and dvc.forget(root, "\n".join(lines)):
+        lines.clear()
+        status = children.ALL.run(command, root, env, say, timeout_s)
     while status and any(dvc.BUSY in line for line in lines) and time.time() < end:
         told.update(lines)
         lines.clear()

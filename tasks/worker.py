@@ -25,7 +25,7 @@ from prefect.states import Cancelling, State
 
 from pipelines import layout
 from pipelines.errors import Fault
-from tasks import cache, children, dvc, show
+from tasks import children, dvc, mend, show, store
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
 POLL_S = 0.5
@@ -59,7 +59,7 @@ def run(
     """
     parameters: dict[str, Any] = {"name": name}
     if clone:
-        cache.push(root, before, clone["remote"])
+        store.push(root, before, clone["remote"])
         parameters["clone"] = {**clone, "params": (root / layout.PARAMS).read_text(encoding="utf-8"), "before": dvc.entries(root, before)}
     else:
         parameters["root"] = str(root)
@@ -69,6 +69,8 @@ def run(
         if not state.is_crashed() or attempt == LOST:
             break
         say(f"its worker was lost ({state.message}); it is sent again")
+        if clone is None:  # the DVC that died with it may have left half a file
+            mend.mend(root)
     if clone:
         _bring(root, name, label, sent, clone["remote"], state.is_completed())
     elif state.is_completed() and not _is_here(root, name):
@@ -163,22 +165,27 @@ def send(root: Path, name: str, label: str, done: bool) -> None:
 
 
 def _beside(root: Path, label: str) -> list[Path]:
-    """A gate's page, or a row's newest record."""
+    """A gate's pages, or a row's newest record."""
+    if pages := _pages(label):
+        return [root / page for page in pages]
     verb, _, row = label.partition("/")
-    if verb == "check":
-        noun, _, row = row.partition("-")
-        return [root / layout.gate_report(noun, row, kind) for kind in ("json", "html")]
     newest = show.newest_record(root, verb, row)
     return [newest] if newest else []
 
 
 def _is_of(path: str, label: str) -> bool:
     """Whether a worker may send this file for the stage."""
+    if pages := _pages(label):
+        return path in pages
+    row = re.escape(label.partition("/")[2])
+    return bool(re.fullmatch(rf"{re.escape(layout.RECORDS)}/[a-z]+/{row}-[0-9a-f]{{12}}\.json", path))
+
+
+def _pages(label: str) -> list[str]:
+    """What a gate writes outside of DVC; nothing for a row."""
     verb, _, row = label.partition("/")
-    if verb == "check":
-        noun, _, row = row.partition("-")
-        return path in {layout.gate_report(noun, row, kind) for kind in ("json", "html")}
-    return bool(re.fullmatch(rf"{re.escape(layout.RECORDS)}/[a-z]+/{re.escape(row)}-[0-9a-f]{{12}}\.json", path))
+    noun, _, name = row.partition("-")
+    return [layout.gate_report(noun, name, kind) for kind in ("json", "html")] if verb == "check" else []
 
 
 def _bring(root: Path, name: str, label: str, run_id: UUID, remote: str, done: bool) -> None:
@@ -210,7 +217,7 @@ def _bring(root: Path, name: str, label: str, run_id: UUID, remote: str, done: b
     known = dvc.read_lock(root).get(name)
     dvc.put_entries(root, {name: entry})
     try:
-        cache.pull(root, [name], remote)
+        store.pull(root, [name], remote)
         if differs := dvc.status(root, name):
             raise Fault(
                 f"{name}: what the worker made is not what this project implies: {json.dumps(differs[name])}. Has it other files than the commit?"

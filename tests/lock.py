@@ -1,7 +1,7 @@
 """The environment against requirements.lock: `python -m tests.lock`. Reads what is installed; asks no network.
 
 Checked: the lock has each requirement of pyproject.toml, at a version that it allows; each package of the
-lock is installed at its version. Which of them have known weaknesses only a service can say: docs/sweeps.md.
+lock is installed at its version. Which of them have known weaknesses only a service can say: docs/security.md.
 """
 
 import re

@@ -2,13 +2,15 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from flows import experiments
 from flows.git import git
 from pipelines.errors import Fault
-from tasks import dvc
+from tasks import dvc, workspace
+from tests import scratch
 
 
 @pytest.fixture
@@ -50,6 +52,37 @@ def test_it_runs_in_a_worktree_with_the_main_cache_and_leaves_the_main_checkout_
     # options go to the driver
     assert experiments.run(tree, ["--force", "--single-item", "embed-g"], prefect=False) == 0
     assert "end embed-g" in (tree / "ran.txt").read_text()
+
+
+def test_it_runs_in_a_project_whose_path_is_not_ascii(lab, tmp_path):
+    (lab.root / ".dvc/config.local").write_text(
+        "['remote \"store\"']\n    url = webdav://127.0.0.1:1/Größe\n    password = 50%\n", encoding="utf-8"
+    )
+    place = lab.root.rename(tmp_path / "Projekt-Größe")
+    done = type(lab)(place).wordloom("experiment", "other")
+    assert done.returncode == 0, done.stderr
+    tree = place / ".wordloom/other"
+    assert (tree / "report.html").exists()
+    assert dvc.ask(tree, "cache", "dir").strip() == str(place / ".dvc/cache")
+    assert {"remote.store.url=webdav://127.0.0.1:1/Größe", "remote.store.password=50%"} <= set(
+        dvc.ask(tree, "config", "--list").splitlines()
+    )
+    assert not (tree / ".dvc/cache").exists()
+
+
+def test_a_worktree_in_which_a_run_works_is_not_moved(lab):
+    tree = prepare(lab)
+    (lab.root / "stage.py").write_text((lab.root / "stage.py").read_text() + "# new\n")
+    lab.git("commit", "-qam", "new code")
+    with workspace.alone(tree):
+        second = subprocess.Popen(
+            scratch.wordloom("experiment", "other"), cwd=lab.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert f"waiting for process {os.getpid()}" in second.stderr.readline()
+        assert not (tree / "stage.py").read_text().endswith("# new\n")
+    assert second.communicate(timeout=120)[0].startswith("other: commit ")
+    assert second.returncode == 0
+    assert (tree / "stage.py").read_text().endswith("# new\n")
 
 
 def test_it_moves_to_the_commit_that_is_checked_out_now(lab):

@@ -1,5 +1,9 @@
 """`wordloom plan`: what would run, and why."""
 
+import subprocess
+
+import pytest
+
 from flows import graph
 from flows.plan import changes, text
 from tasks import dvc
@@ -62,3 +66,38 @@ def test_another_queue_makes_nothing_run_again(project):
     whole = graph.read(project.root)
     assert text(project.root, whole) == "all 7 stages are up to date"
     assert "embed/g [gpu, priority 3]: up to date" in text(project.root, whole, everything=True)
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "dvc.yaml"])
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_merge_that_was_not_finished_is_one_clear_fault(project, name, command):
+    assert project.dvc("repro", "embed-g").returncode == 0
+    project.git("add", "-A")
+    project.git("commit", "-qm", "base")
+    base = project.git("branch", "--show-current").strip()
+    for branch, word in (("theirs", "theirs"), (base, "ours")):
+        project.git("checkout", "-qB", branch)
+        if name == "dvc.lock":
+            project.set("embed", "g", text=word)
+            assert project.dvc("repro", "embed-g").returncode == 0
+        else:
+            tree = dvc.load(project.root / name)
+            tree["stages"]["embed-g"]["desc"] = word
+            project.write(name, tree)
+        project.git("commit", "-qm", word, "--", name)
+        project.git("checkout", "-q", "--", ".")
+        if branch == "theirs":
+            project.git("checkout", "-q", base)
+    with pytest.raises(subprocess.CalledProcessError):
+        project.git("merge", "theirs")
+    both = (project.root / name).read_text()
+    line = both.splitlines().index("<<<<<<< HEAD") + 1
+    done = project.wordloom(command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"fault: {name}: line {line} is a conflict marker of git's: a merge was not finished. Resolve it, "
+        f"or take one side as it is: git checkout --ours {name}, and run again\n"
+    )
+    assert (project.root / name).read_text() == both  # a person's work stays where it is
+    project.git("checkout", "--ours", name)
+    assert project.wordloom("plan").returncode == 0

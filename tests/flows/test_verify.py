@@ -1,6 +1,5 @@
 """`wordloom verify` and `wordloom push`: damage found, told apart from edits, and repaired."""
 
-import os
 import shutil
 
 import pytest
@@ -8,42 +7,27 @@ import pytest
 from flows import verify as verifying
 from flows.verify import size, verify
 from pipelines.errors import Fault
-from tasks import cache
-from tasks.cache import Cache, faults, folder, outs
+from tasks import store
+from tasks.cache import faults, folder, outs
 from tests import scratch
+from tests.objects import ARTIFACT, alter, objects_of
 from tests.webdav import serve
 
 STAGES = list(scratch.dag()["stages"])
-ARTIFACT = "data/4_vectors/g"
 
 
 @pytest.fixture
 def made(ran, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "RETRY_DELAY_S", 0.1)
-    monkeypatch.setattr(cache, "_through", set())
+    monkeypatch.setattr(store, "RETRY_DELAY_S", 0.1)
+    monkeypatch.setattr(store, "_through", set())
     shutil.copytree(ran.root, tmp_path / "project", symlinks=True)
     return scratch.Project(tmp_path / "project")
 
 
 def with_remote(project, url) -> None:
     assert project.dvc("remote", "add", "-d", "store", str(url)).returncode == 0
-    cache.push(project.root, STAGES)
-    cache._through.clear()
-
-
-def objects(project, path: str = ARTIFACT):
-    """The objects of an output: its files, then their list."""
-    there = Cache(folder(project.root))
-    return [there.path(oid) for out in outs(project.root) if out.path == path for oid in cache._oids(there, out)]
-
-
-def alter(path) -> None:
-    old = path.read_bytes()
-    time = path.stat().st_mtime_ns
-    path.chmod(0o644)
-    path.write_bytes(old[:7] + bytes([old[7] ^ 1]) + old[8:])
-    path.chmod(0o444)
-    os.utime(path, ns=(time, time))  # what goes by the time sees nothing
+    store.push(project.root, STAGES)
+    store._through.clear()
 
 
 def contents(project) -> dict:
@@ -70,8 +54,8 @@ def test_what_is_right_is_counted(made):
 
 
 def test_all_faults_are_told_at_once_with_status_2(made):
-    alter(objects(made)[0])
-    objects(made, "data/report.md")[0].unlink()
+    alter(objects_of(made)[0])
+    objects_of(made, "data/report.md")[0].unlink()
     done = made.wordloom("verify")
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
@@ -81,7 +65,7 @@ def test_all_faults_are_told_at_once_with_status_2(made):
 
 
 def test_only_the_rows_that_are_named_and_what_they_need_are_hashed(made):
-    alter(objects(made)[0])
+    alter(objects_of(made)[0])
     assert verify(made.root, ["embed/h"], None, False).startswith("5 objects of 3 outputs")
     with pytest.raises(Fault, match="embed-g"):
         verify(made.root, ["check/vectors-g"], None, False)
@@ -116,7 +100,7 @@ def test_data_that_is_not_checked_out_is_not_missed(made):
 @pytest.mark.parametrize("which", [0, 1], ids=["file", "list"])
 def test_an_object_that_still_lies_in_data_is_put_back_from_there(made, damage, which, capsys):
     before = contents(made)
-    damage(objects(made)[which])
+    damage(objects_of(made)[which])
     verify(made.root, [], None, True)
     assert "put back from data/" in capsys.readouterr().out
     assert made.ran() == []
@@ -125,7 +109,7 @@ def test_an_object_that_still_lies_in_data_is_put_back_from_there(made, damage, 
 
 def lost(project) -> None:
     """An altered object, which DVC has restored into data/ too."""
-    alter(objects(project)[0])
+    alter(objects_of(project)[0])
     shutil.rmtree(project.root / ARTIFACT)
     assert project.dvc("checkout", "embed-g").returncode == 0
 
@@ -151,7 +135,7 @@ def test_what_was_restored_from_an_altered_object_is_repaired_from_the_remote(ma
 def test_what_the_remote_has_altered_too_is_made_again(made, tmp_path, capsys):
     before = contents(made)
     with_remote(made, tmp_path / "remote")
-    alter(tmp_path / "remote" / objects(made)[0].relative_to(folder(made.root)))
+    alter(tmp_path / "remote" / objects_of(made)[0].relative_to(folder(made.root)))
     lost(made)
     verify(made.root, [], None, True)
     assert "embed/g: runs again" in capsys.readouterr().out
@@ -164,7 +148,7 @@ def test_what_the_remote_has_altered_too_is_made_again(made, tmp_path, capsys):
 def test_without_a_remote_a_lost_chain_of_outputs_is_made_again_in_its_order(made):
     before = contents(made)
     for path in ("data/1_corpus/a", "data/checks/corpus/a.json", ARTIFACT):
-        for place in objects(made, path):
+        for place in objects_of(made, path):
             place.unlink()
     shutil.rmtree(made.root / "data")
     assert verify(made.root, [], None, True).startswith("10 objects")
@@ -189,7 +173,7 @@ def test_what_comes_out_different_is_said(made):
 @pytest.mark.slow
 def test_a_stage_whose_inputs_have_changed_is_not_made_again_on_others(made):
     made.set("embed", "g", text="other")
-    lost_for_good = objects(made)[0]
+    lost_for_good = objects_of(made)[0]
     lost_for_good.unlink()
     shutil.rmtree(made.root / ARTIFACT)
     with pytest.raises(Fault, match="embed-g cannot be run again as it was: its command or parameters have changed") as err:
@@ -211,7 +195,7 @@ def test_the_worktrees_of_the_main_checkout_count_too(made):
     other.set("embed", "g", text="of the worktree")
     assert other.dvc("config", "--local", "cache.dir", str(folder(made.root))).returncode == 0
     assert other.dvc("repro").returncode == 0
-    path = objects(other)[0]
+    path = objects_of(other)[0]
     alter(path)
     with pytest.raises(Fault, match=str(path)):
         verify(made.root, [], None, False)
@@ -224,10 +208,10 @@ def test_the_worktrees_of_the_main_checkout_count_too(made):
 @pytest.mark.slow
 def test_a_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
     with_remote(made, tmp_path / "remote")
-    damaged = tmp_path / "remote" / objects(made)[0].relative_to(folder(made.root))
+    damaged = tmp_path / "remote" / objects_of(made)[0].relative_to(folder(made.root))
     whole = damaged.read_bytes()
     alter(damaged)
-    (tmp_path / "remote" / objects(made, "data/report.md")[0].relative_to(folder(made.root))).unlink()
+    (tmp_path / "remote" / objects_of(made, "data/report.md")[0].relative_to(folder(made.root))).unlink()
     with pytest.raises(Fault) as err:
         verify(made.root, [], "store", False)
     assert [line.split(" of ")[0].split(": ")[1] for line in err.value.faults if "object" in line] == [f"{ARTIFACT}/made", "data/report.md"]
@@ -242,7 +226,7 @@ def test_a_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
 def test_a_webdav_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
     with serve(tmp_path / "dav") as server:
         with_remote(made, server.url)
-        damaged = server.folder / objects(made)[0].relative_to(folder(made.root))
+        damaged = server.folder / objects_of(made)[0].relative_to(folder(made.root))
         whole = damaged.read_bytes()
         alter(damaged)
         with pytest.raises(Fault, match="is altered there"):
@@ -260,7 +244,7 @@ def test_push_says_what_the_remote_has_and_refuses_what_is_altered(made, tmp_pat
         done.stdout
         == f"5 objects, {size(sum(p.stat().st_size for p in (tmp_path / 'remote/files').rglob('*') if p.is_file()))}, are at the remote\n"
     )
-    alter(objects(made)[0])
+    alter(objects_of(made)[0])
     done = made.wordloom("push", "embed/g")
     assert done.returncode == 2
     assert done.stderr.startswith("fault: nothing was pushed")

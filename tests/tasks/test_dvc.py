@@ -126,3 +126,43 @@ def test_what_dvc_says_of_every_run_is_left_out():
         "ERROR: no",
     ]
     assert [line for line in said if not dvc.is_chatter(line)] == ["embed/g: 3 rows", "ERROR: no"]
+
+
+@pytest.fixture
+def notes(project, tmp_path, monkeypatch):
+    """The files in which DVC keeps what it has hashed."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    assert project.dvc("repro", "embed-g").returncode == 0
+    project.ran()
+    return {path.parent.name: path for path in (tmp_path / "site").rglob("cache.db")}
+
+
+@pytest.mark.parametrize("which", ["local", "links"])
+@pytest.mark.parametrize("damage", ["garbage", "cut"])
+def test_notes_of_dvcs_that_are_damaged_are_begun_anew(project, notes, capsys, which, damage):
+    notes[which].write_bytes(b"garbage " * 4096 if damage == "garbage" else notes[which].read_bytes()[:16_384])
+    alone = project.dvc("status", "embed-g")
+    assert alone.returncode != 0  # DVC alone never gets over it
+    assert any(words in alone.stderr for words in dvc.TORN)
+    assert dvc.status(project.root, "embed-g") == {}
+    assert capsys.readouterr().err.startswith("mended: DVC's notes")
+    assert project.dvc("repro", "embed-g").returncode == 0
+    assert project.ran() == []
+
+
+def test_a_stage_and_a_push_get_over_damaged_notes(project, notes, tmp_path, monkeypatch, capsys):
+    from tasks import children, stage, store
+
+    notes["local"].write_bytes(b"garbage " * 4096)
+    children.ALL.open()
+    lines = []
+    command = dvc.command("repro", "--single-item", "embed-h")
+    assert stage._here(command, project.root, dvc.environment(), 60, lines.append, lines, set()) is None
+    assert project.ran() == ["embed-h"]
+    assert capsys.readouterr().err.count("mended: ") == 1
+    monkeypatch.setattr(store, "RETRY_DELAY_S", 0.1)
+    assert project.dvc("remote", "add", "-d", "store", str(tmp_path / "remote")).returncode == 0
+    for path in (tmp_path / "site").rglob("cache.db"):
+        path.write_bytes(b"garbage " * 4096)
+    assert store.push(project.root, ["embed-h"])[0] == 2
+    assert capsys.readouterr().err.count("mended: ") == 1

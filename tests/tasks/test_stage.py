@@ -29,3 +29,23 @@ def test_failed_expectations_come_first_in_the_gates_table():
 
 def test_artifacts_are_named_as_prefect_allows():
     assert key("gate", "vectors", "GloVe-50") == "gate-vectors-glove-50"
+
+
+def test_tasks_of_many_rows_leave_no_thread_each(project, prefect_server):
+    """Prefect starts one for each set of tags that a task begins with, and never ends it."""
+    import threading
+
+    from prefect import flow
+    from tasks import stage
+
+    def waiting() -> int:
+        return sum("ConcurrencySlot" in thread.name for thread in threading.enumerate())
+
+    @flow
+    def several() -> None:
+        for row in range(5):
+            stage.of(f"embed/r{row}", "embed", "cpu", 0, 0, ["main"]).submit(str(project.root), "no-such", f"embed/r{row}", 60).wait()
+
+    before = waiting()
+    several(return_state=True)
+    assert waiting() <= before + 1
