@@ -57,6 +57,25 @@ def zombies(flows: list[str], silence: timedelta = SILENCE) -> AutomationCore:
     )  # fmt: skip
 
 
+def stillborn(flows: list[str], patience: timedelta = LATE) -> AutomationCore:
+    """A run that a worker had taken when it was killed, and not started yet, has no heartbeat that could stop."""
+    return AutomationCore(
+        name="wordloom: a run that was taken has not started",
+        description="Its worker is gone. It is Crashed, so that whoever sent it sends it again.",
+        trigger=EventTrigger(
+            after={RUN + "Pending"}, expect={RUN + "Running", RUN + "heartbeat", RUN + "Scheduled", *ENDS}, for_each=EACH_RUN,
+            match_related=ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": flows}),
+            posture=Posture.Proactive, threshold=1, within=patience,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED,
+                message=f"a worker took it, and it has not started within {patience.total_seconds():.0f} s: its worker or its machine is gone",
+            )
+        ],
+    )  # fmt: skip
+
+
 def failures(blocks: list[UUID]) -> AutomationCore:
     return AutomationCore(
         name="wordloom: a run failed",
@@ -91,9 +110,9 @@ def closed_gates(blocks: list[UUID]) -> AutomationCore:
     )
 
 
-def told(blocks: list[UUID]) -> list[AutomationCore]:
+def told(blocks: list[UUID], patience: timedelta = LATE) -> list[AutomationCore]:
     """Those that tell somebody."""
-    return [failures(blocks), late(blocks), closed_gates(blocks)]
+    return [failures(blocks), late(blocks, patience), closed_gates(blocks)]
 
 
 def _tell(blocks: list[UUID], subject: str, body: str) -> list[ActionTypes]:

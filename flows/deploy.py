@@ -27,13 +27,16 @@ QUEUES = {"gpu": 1, "cpu": 2}  # a worker of both takes what waits for a GPU fir
 FILE = "prefect.yaml"
 
 
-def deploy(root: Path, gpus: int | None = None, silence: timedelta = automations.SILENCE) -> list[str]:
+def deploy(
+    root: Path, gpus: int | None = None, silence: timedelta = automations.SILENCE, patience: timedelta = automations.LATE
+) -> list[str]:  # fmt: skip
     """Puts the project on the server that Prefect's settings name, and says what is there now.
 
     Args:
         root: the project's folder; the deployments' runs start from it.
         gpus: how many runs of the queue `gpu` at a time; None leaves a limit that is there, and makes it 1 where none is.
         silence: a run without a heartbeat for so long has crashed.
+        patience: a run that is late for so long is told of, one that a worker took and has not started for so long has crashed.
 
     Raises:
         Fault: no prefect.yaml, not let in, or what Prefect says against it.
@@ -48,7 +51,7 @@ def deploy(root: Path, gpus: int | None = None, silence: timedelta = automations
             names = _deployments(root, client)
             _switch_off(client, off)
             blocks = _blocks(client)
-            kept = _automations(client, sorted({name.partition("/")[0] for name in names}), silence, list(blocks.values()))
+            kept = _automations(client, sorted({name.partition("/")[0] for name in names}), silence, patience, list(blocks.values()))
     except PrefectHTTPStatusError as err:
         if err.response.status_code == 401:
             raise Fault("the Prefect server wants a name and a password: set PREFECT_API_AUTH_STRING to NAME:PASSWORD") from err
@@ -144,9 +147,9 @@ def _blocks(client: SyncPrefectClient) -> dict[str, UUID]:
     }
 
 
-def _automations(client: SyncPrefectClient, flows: list[str], silence: timedelta, blocks: list[UUID]) -> list[str]:
+def _automations(client: SyncPrefectClient, flows: list[str], silence: timedelta, patience: timedelta, blocks: list[UUID]) -> list[str]:
     """Makes ours, or brings them up to date; gives their names. Those that tell somebody go when there is nobody to tell."""
-    wanted = [automations.zombies(flows, silence), *automations.told(blocks)]
+    wanted = [automations.zombies(flows, silence), automations.stillborn(flows, patience), *automations.told(blocks, patience)]
     for it in wanted:
         first, *more = client.read_automations_by_name(it.name) or [None]
         if not it.actions:

@@ -2,15 +2,19 @@
 
 import os
 import platform
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from flows.git import main_checkout
 from pipelines.deathsig import die_with_parent
 from pipelines.errors import Fault
-from tasks import dvc
+from tasks import children, dvc
 from tasks.worker import FOLDER, POOL
 
+GIVES_UP_S = 30.0  # Prefect's worker ends itself when the server is away for long; one that ends sooner than this has another reason
 FLOWS = "default"  # the queue of whole runs, which wait for their stages
 WORKER = "WORDLOOM_WORKER"  # the worker's process
 SETTINGS = {
@@ -19,13 +23,14 @@ SETTINGS = {
 }
 
 
-def work(root: Path, queues: list[str], limit: int | None) -> None:
-    """Becomes a Prefect worker of the pool, in this folder. Raises Fault; does not return."""
+def work(root: Path, queues: list[str], limit: int | None) -> int:
+    """Runs a Prefect worker of the pool, in this folder, until a signal; gives its exit status. Raises Fault."""
     from prefect.settings import PREFECT_API_URL
 
-    if not PREFECT_API_URL.value():
+    url = PREFECT_API_URL.value()
+    if not url:
         raise Fault("no Prefect server is named. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
-    answers(PREFECT_API_URL.value())
+    answers(url)
     if limit == 1 and (not queues or (FLOWS in queues and len(queues) > 1)):
         raise Fault(
             f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit"
@@ -34,8 +39,43 @@ def work(root: Path, queues: list[str], limit: int | None) -> None:
     command += ["--name", f"{platform.node()}-{os.getpid()}"]
     command += [word for queue in queues for word in ("--work-queue", queue)]
     command += ["--limit", str(limit)] if limit else []
-    env = {**SETTINGS, **dvc.environment(), FOLDER: str(root.resolve()), WORKER: str(os.getpid())}
-    os.execve(command[0], command, env)
+    command = ["sh", "-c", f'{WORKER}=$$ exec "$@"', "sh", *command]
+    env = {**SETTINGS, **dvc.environment(), FOLDER: str(root.resolve())}
+    while True:
+        began = time.monotonic()
+        status, asked = _until_it_ends(command, env)
+        if asked or time.monotonic() - began < GIVES_UP_S:
+            return status
+        print("the worker gave up, since the server was away; another one starts once it answers", flush=True)
+        while not _is_there(url):
+            time.sleep(2)
+
+
+def _until_it_ends(command: list[str], env: dict[str, str]) -> tuple[int, bool]:
+    """(its exit status, whether somebody asked for its end); SIGTERM is handed on, Ctrl-C reaches it by itself."""
+    asked = []
+
+    def hand_on(number: int, _: object) -> None:
+        asked.append(number)
+        if number == signal.SIGTERM:
+            worker.terminate()
+
+    # before it starts: it is to hear both, though whoever started us in the background may have had Ctrl-C ignored
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        worker = subprocess.Popen(children.guarded(command), env=env)
+        return worker.wait(), bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_there(url: str) -> bool:
+    try:
+        answers(url)
+    except Fault:
+        return False
+    return True
 
 
 def answers(url: str) -> None:

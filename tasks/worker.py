@@ -28,6 +28,7 @@ from pipelines.errors import Fault
 from tasks import children, dvc, mend, show, store
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
+NO_WAY = re.compile("Flow run encountered an exception: (Connect|Read|Write|RemoteProtocol|PrefectHTTPStatus)")
 POLL_S = 0.5
 LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
 PATIENCE_S = 600.0  # how long the server may be away
@@ -66,7 +67,7 @@ def run(
     for attempt in range(1 + LOST):
         sent = _send(f"stage/{queue}", parameters=parameters, flow_run_name=label, tags=tags)
         state = _watch(sent, queue, timeout_s, say)
-        if not state.is_crashed() or attempt == LOST:
+        if not _is_lost(state) or attempt == LOST:
             break
         say(f"its worker was lost ({state.message}); it is sent again")
         if clone is None:  # the DVC that died with it may have left half a file
@@ -76,6 +77,11 @@ def run(
     elif state.is_completed() and not _is_here(root, name):
         return f"its worker made it, and it is not in {root}: the worker sees another disk. Workers with clones of their own need --remote"
     return None if state.is_completed() else state.message or state.name
+
+
+def _is_lost(state: State) -> bool:
+    """Whether the stage's process, or its way to the server, broke: what a stage itself says of its failure is no exception of Prefect's."""
+    return state.is_crashed() or (state.is_failed() and bool(NO_WAY.match(state.message or "")))
 
 
 def _send(deployment: str, **more: Any) -> UUID:

@@ -36,16 +36,20 @@ class Orchestra:
             **os.environ, **SETTINGS, **settings, "PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(self.port),
         }  # fmt: skip
+        self.server_env = dict(self.env)  # what a test adds for its runs is not for the server
         self.server: subprocess.Popen | None = None
         self.workers: list[subprocess.Popen] = []
+        self.n_workers = 0  # that were started, each with a log of its own
 
-    def start(self, command: list[str], folder: Path, log: str) -> subprocess.Popen:
+    def start(self, command: list[str], folder: Path, log: str, env: dict[str, str] | None = None) -> subprocess.Popen:
         with (self.home / log).open("a") as out:
-            return subprocess.Popen(command, cwd=folder, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                command, cwd=folder, env=env or self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            )
 
     def serve(self) -> None:
         """Starts the server (again, on the same port and database) and waits until it answers."""
-        self.server = self.start([sys.executable, "-P", "-m", "prefect", "server", "start"], self.home, "server.log")
+        self.server = self.start([sys.executable, "-P", "-m", "prefect", "server", "start"], self.home, "server.log", self.server_env)
         end = time.monotonic() + 180
         while time.monotonic() < end:
             assert self.server.poll() is None, (self.home / "server.log").read_text()
@@ -62,16 +66,15 @@ class Orchestra:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def deploy(self) -> None:
-        self.prefect("work-pool", "create", "wordloom", "--type", "process")
-        for queue in ("cpu", "gpu"):
-            self.prefect("work-queue", "create", queue, "--pool", "wordloom")
-        self.prefect("--no-prompt", "deploy", "--all")
+    def deploy(self, *options: str) -> None:
+        done = self.wordloom(REPOSITORY, "deploy", *options)
+        assert done.returncode == 0, done.stdout + done.stderr
 
-    def worker(self, folder: Path, *queues: str) -> subprocess.Popen:
-        """A worker in a folder, once it looks for runs."""
-        log = f"worker-{len(self.workers)}.log"
-        worker = self.start([sys.executable, "-P", "-m", "flows", "worker", *queues], folder, log)
+    def worker(self, folder: Path, *args: str) -> subprocess.Popen:
+        """A worker in a folder, of some queues and with some options, once it looks for runs."""
+        log = f"worker-{self.n_workers}.log"
+        self.n_workers += 1
+        worker = self.start([sys.executable, "-P", "-m", "flows", "worker", *args], folder, log)
         self.workers.append(worker)
         wait_for(lambda: "started!" in (self.home / log).read_text(), 120, f"the worker in {folder} to start")
         return worker
@@ -84,6 +87,11 @@ class Orchestra:
         """The id of the run of a flow that runs, the last one that started."""
         found = json.loads(self.prefect("flow-run", "ls", "--flow-name", flow, "--state-type", "RUNNING", "--output", "json"))
         return max(found, key=lambda run: run["start_time"])["id"]
+
+    def runs(self, flow: str) -> list[dict]:
+        """The runs of a flow, in the order in which they were made."""
+        found = json.loads(self.prefect("flow-run", "ls", "--flow-name", flow, "--limit", "200", "--output", "json"))
+        return sorted(found, key=lambda run: run["created"])
 
     def set_state(self, run: str, kind: str) -> None:
         body = json.dumps({"state": {"type": kind}, "force": True}).encode()

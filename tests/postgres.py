@@ -83,10 +83,13 @@ class Postgres:
             time.sleep(0.1)
 
     def kill(self) -> None:
-        """kill -9 of the server; its children end by themselves when they see it, and are waited for."""
+        """kill -9 of the server and of all its children."""
         assert self.process is not None
         below = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
+        for child in below:
+            with contextlib.suppress(psutil.NoSuchProcess):  # some end by themselves when they see it
+                child.kill()
         self.process.wait()
         psutil.wait_procs(below, timeout=20)
 

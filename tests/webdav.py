@@ -1,4 +1,4 @@
-"""A real WebDAV server (wsgidav behind cheroot) on loopback, which can be slow, break off uploads, or ask for a password."""
+"""A real WebDAV server (wsgidav behind cheroot) on loopback, which can be slow, break off uploads, ask for a password, or be away."""
 
 import threading
 import time
@@ -16,6 +16,24 @@ class Server:
     sleep_s: float = 0.0  # before each answer
     break_after: int | None = None  # uploads that come through; in the next ones the connection breaks half-way
     uploads: list[str] = field(default_factory=list)  # paths, as they came
+    app: Callable | None = None  # what answers, by WSGI
+    port: int = 0
+
+    def start(self) -> None:
+        """At the address that it had before, if it had one."""
+        from cheroot import wsgi
+
+        self._server = wsgi.Server(("127.0.0.1", self.port), self.app, numthreads=8)
+        self._server.prepare()
+        self.port = self._server.bind_addr[1]
+        self.url = f"webdav://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Nobody listens there any more."""
+        self._server.stop()
+        self._thread.join(10)
 
 
 class Broken(Exception):
@@ -39,7 +57,6 @@ class _Half:
 @contextmanager
 def serve(folder: Path, user: str | None = None, password: str = "") -> Iterator[Server]:
     """Serves a folder until the block ends."""
-    from cheroot import wsgi
     from wsgidav.wsgidav_app import WsgiDAVApp
 
     folder.mkdir(exist_ok=True)
@@ -66,13 +83,9 @@ def serve(folder: Path, user: str | None = None, password: str = "") -> Iterator
                 environ["wsgi.input"] = _Half(environ["wsgi.input"], max(1, int(environ.get("CONTENT_LENGTH") or 64) // 2))
         return app(environ, start)
 
-    server = wsgi.Server(("127.0.0.1", 0), faulty, numthreads=8)
-    server.prepare()
-    made.url = f"webdav://127.0.0.1:{server.bind_addr[1]}"
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
+    made.app = faulty
+    made.start()
     try:
         yield made
     finally:
-        server.stop()
-        thread.join(10)
+        made.stop()

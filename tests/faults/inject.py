@@ -117,6 +117,23 @@ def term_run(root: Path, api: str) -> None:
     _end_run(root, api, "term")
 
 
+def term_run_of_a_hung_server(root: Path, api: str) -> None:
+    """`kill` (SIGTERM) of `wordloom run` whose own server hangs
+
+    its stages end; it waits 8 s for the server, then leaves without telling it, and takes it along
+
+    run again
+    """
+    home = {"PREFECT_API_URL": "", "PREFECT_HOME": str(root.parent / "home")}
+    run = start(root, "wordloom", "run", **home, **hook(root, STAGE, "hang", AT))
+    working(root, "embed-g")
+    process(root, "prefect server start").suspend()
+    end(run, "term")
+    assert eventually(lambda: not processes(root), WITHIN_S), processes(root)
+    assert run.wait() != 0
+    assert "has not heard how the run ended" in said(root)
+
+
 def close_terminal(root: Path, api: str) -> None:
     """The terminal of `wordloom run` is closed (SIGHUP)
 
@@ -431,6 +448,7 @@ def _clock(seconds: float) -> dict[str, str]:
 
 BY_DVC = [kill_stage, kill_dvc, interrupt_dvc, tear_object, empty_outputs, deleted]  # what `dvc repro` alone repairs
 BY_RUN = [
-    kill_stage_of_run, kill_dvc_of_run, kill_run, term_run, close_terminal, interrupt_run, cancel, stopped_stage, tear_rwlock, tear_lock,
-    tear_run_cache, reused_pid, dead_pid, held_lock, two_runs, run_beside_dvc, full_cache, full_temporary, full_output, closed_gate, clock_ahead,
+    kill_stage_of_run, kill_dvc_of_run, kill_run, term_run, term_run_of_a_hung_server, close_terminal, interrupt_run, cancel, stopped_stage,
+    tear_rwlock, tear_lock, tear_run_cache, reused_pid, dead_pid, held_lock, two_runs, run_beside_dvc, full_cache, full_temporary,
+    full_output, closed_gate, clock_ahead,
 ]  # fmt: skip

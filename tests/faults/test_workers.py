@@ -1,12 +1,18 @@
-"""Faults of a run on workers: of the worker, of its flow's process, of the Prefect server."""
+"""Faults of a run on workers: of the worker, of its flow's process, of the Prefect server, of its database."""
 
+import contextlib
 import os
+import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
+from tests import postgres
 from tests.faults.inject import AT, STAGE
 from tests.faults.support import HOOK, MARK, eventually, happened, holds, hook, process, processes, repro, wordloom_run, working
 from tests.orchestra import Orchestra
@@ -15,13 +21,22 @@ from tests.scratch import REPOSITORY
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+# the run's constants for a worker that never comes, 600 s and 60 s, made small
+IMPATIENT = "from tasks import worker; worker.UNMANNED_S, worker.REMIND_S = 30.0, 5.0; from flows.__main__ import main; main()"
+RUN = ["-m", "flows"]
+
+
 @pytest.fixture(scope="module")
 def orchestra(tmp_path_factory):
-    made = Orchestra(tmp_path_factory.mktemp("prefect"))
+    with conducted(Orchestra(tmp_path_factory.mktemp("prefect"))) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def conducted(made: Orchestra) -> Iterator[Orchestra]:
     try:
         made.serve()
-        deployed = made.wordloom(REPOSITORY, "deploy")
-        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        made.deploy()
         yield made
     finally:
         made.close()
@@ -29,11 +44,17 @@ def orchestra(tmp_path_factory):
 
 @pytest.fixture
 def held(orchestra, root):
-    """A run on a worker that shares the folder, at a moment at which a stage works; the stage hangs once, for a minute."""
+    with holding(orchestra, root) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def holding(orchestra: Orchestra, root: Path, how: list[str] = RUN) -> Iterator[tuple[Popen, Popen]]:
+    """A worker that shares the folder and a run on it, at a moment at which a stage works; the stage hangs once, for a minute."""
     calm_env = dict(orchestra.env)
     orchestra.env |= {MARK: str(root), **hook(root, STAGE, "hang", AT), "PYTHONPATH": f"{HOOK}{os.pathsep}{REPOSITORY}"}
     worker = orchestra.worker(root)
-    run = orchestra.start([sys.executable, "-P", "-m", "flows", "run", "--workers"], root, "run.log")
+    run = orchestra.start([sys.executable, "-P", *how, "run", "--workers"], root, "run.log")
     try:
         working(root, "embed-g", log=orchestra.home / "run.log")
         assert eventually(lambda: happened_stays(root), 20)
@@ -74,6 +95,7 @@ def test_a_flow_process_of_a_worker_that_is_killed_takes_its_stage_with_it_and_i
     stage = process(root, "stage.py embed g")
     flow = next(it for it in stage.parents() if "prefect" in " ".join(it.cmdline()) and "dvc" not in " ".join(it.cmdline()))
     flow.kill()
+    (root / ".dvc/tmp/rwlock").write_text("")  # as the DVC leaves it that dies with it while it writes there
     assert eventually(lambda: not stage.is_running(), 20)
     ends_well(orchestra, root, run, calm)
 
@@ -83,9 +105,7 @@ def test_a_server_that_is_killed_and_started_again_loses_nothing(orchestra, root
     orchestra.server.kill()
     orchestra.server.wait()
     time.sleep(5)
-    env, orchestra.env = orchestra.env, {key: value for key, value in orchestra.env.items() if not key.startswith("FAULT_") and key != MARK}
     orchestra.serve()
-    orchestra.env = env
     ends_well(orchestra, root, run, calm)
 
 
@@ -105,3 +125,38 @@ def test_a_run_on_workers_that_is_killed_leaves_its_stage_to_the_worker_and_the_
     assert eventually(lambda: not processes(root), 20), processes(root)
     happened(root)
     holds(root, calm, wordloom_run(PREFECT_API_URL=orchestra.env["PREFECT_API_URL"]))
+
+
+def test_a_stage_that_no_other_worker_takes_fails_and_says_which_queue_needs_one(orchestra, root, calm):
+    short = {"PREFECT_WORKER_HEARTBEAT_SECONDS": "5"}  # the server takes a worker for gone after three of them
+    calm_env, orchestra.env = orchestra.env, {**orchestra.env, **short}
+    try:
+        with holding(orchestra, root, ["-c", IMPATIENT]) as (_, run):
+            orchestra.end_workers()
+            # what the automation of `wordloom deploy` does after 90 s of silence
+            for going in orchestra.runs("stage"):
+                if going["state_type"] in ("RUNNING", "PENDING"):
+                    orchestra.set_state(going["id"], "CRASHED")
+            assert run.wait(240) == 2
+            said = (orchestra.home / "run.log").read_text()
+            assert "its worker was lost" in said
+            assert re.search(r"embed/g failed: no worker of the queue cpu took it in \d+ s. Start one: wordloom worker cpu", said)
+            happened(root)
+            holds(root, calm, wordloom_run(PREFECT_API_URL=orchestra.env["PREFECT_API_URL"]))
+    finally:
+        orchestra.env = calm_env
+
+
+@pytest.mark.parametrize("away_s", [5, 75])
+def test_a_postgres_that_is_killed_in_mid_run_and_started_again_loses_nothing(tmp_path, root, calm, away_s):
+    with (
+        postgres.running() as database,
+        conducted(Orchestra(tmp_path / "prefect", PREFECT_SERVER_DATABASE_CONNECTION_URL=database.url)) as orchestra,
+        holding(orchestra, root) as (_, run),
+    ):
+        database.kill()
+        time.sleep(away_s)  # the stage ends after a minute: before the database is back, or afterwards
+        assert run.poll() is None, (orchestra.home / "run.log").read_text()
+        database.start()
+        ends_well(orchestra, root, run, calm)
+        assert orchestra.server.poll() is None

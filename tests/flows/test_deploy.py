@@ -1,16 +1,21 @@
 """`wordloom deploy`, against a real server: what it puts there, twice; and that the automations do what they say."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from prefect.states import Cancelled, Pending
 
 from tests import serving
 
 pytestmark = pytest.mark.slow
+MARKING = ["wordloom: a run that was taken has not started", "wordloom: a silent run has crashed"]  # those that tell nobody
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +33,40 @@ def python(server, code: str, *args: str) -> str:
     return done.stdout
 
 
-def deploy(server, silence_s: float) -> str:
+def deploy(server, silence_s: float, patience_s: float = 600) -> str:
     code = """
 from datetime import timedelta
 from pathlib import Path
 import flows
 from flows.deploy import deploy
-print(*deploy(Path("."), silence=timedelta(seconds=float(sys.argv[1]))), sep="\\n")
+silence, patience = (timedelta(seconds=float(word)) for word in sys.argv[1:])
+print(*deploy(Path("."), silence=silence, patience=patience), sep="\\n")
 """
-    return python(server, code, str(silence_s))
+    return python(server, code, str(silence_s), str(patience_s))
+
+
+@contextlib.contextmanager
+def webhook(server) -> Iterator[list[tuple[str, dict]]]:
+    """A block that we tell, and what it hears: path and body."""
+    heard: list[tuple[str, dict]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        python(server, HOOK, f"http://127.0.0.1:{listener.server_port}")
+        yield heard
+    finally:
+        listener.shutdown()
+        listener.server_close()
 
 
 def found(server) -> dict:
@@ -67,7 +97,7 @@ def test_deploying_again_changes_what_is_named_keeps_what_people_switched_off_an
     assert (first["queues"]["gpu"].concurrency_limit, first["queues"]["cpu"].concurrency_limit) == (1, None)
     assert first["queues"]["gpu"].priority < first["queues"]["cpu"].priority
     assert first["template"]["variables"]["properties"]["env"]["default"] == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
-    assert list(first["automations"]) == ["wordloom: a silent run has crashed"]
+    assert sorted(first["automations"]) == MARKING
     with serving.client(server) as client:
         client.update_deployment_schedule(first["deployments"]["train/nightly"].id, schedule.id, active=False)
         client.pause_deployment(first["deployments"]["stage/gpu"].id)
@@ -154,35 +184,21 @@ def forget_blocks(server) -> None:
 
 @pytest.mark.quick_slow
 def test_a_killed_run_is_marked_and_a_webhook_hears_of_failures_and_of_closed_gates(server):
-    heard: list[tuple[str, dict]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    python(server, HOOK, f"http://127.0.0.1:{listener.server_port}")
-    assert "notifications go to custom-webhook/wordloom" in deploy(server, silence_s=15)
-    run = subprocess.Popen([sys.executable, "-c", RUN, "600"], env=server.client_env, stdout=subprocess.PIPE, text=True)
-    try:
-        assert run.stdout is not None
-        assert run.stdout.readline() == "started\n"
-        serving.until(lambda: heartbeats(server))
-        run.kill()
-        failed = subprocess.run([sys.executable, "-c", RUN, "0"], env=server.client_env, capture_output=True, text=True, timeout=120)
-        assert "no such corpus" in failed.stderr
-        python(server, EVENT)
-        serving.until(lambda: len(heard) == 3, heard)
-    finally:
-        run.kill()
-        run.wait()
-        listener.shutdown()
+    with webhook(server) as heard:
+        assert "notifications go to custom-webhook/wordloom" in deploy(server, silence_s=15)
+        run = subprocess.Popen([sys.executable, "-c", RUN, "600"], env=server.client_env, stdout=subprocess.PIPE, text=True)
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "started\n"
+            serving.until(lambda: heartbeats(server))
+            run.kill()
+            failed = subprocess.run([sys.executable, "-c", RUN, "0"], env=server.client_env, capture_output=True, text=True, timeout=120)
+            assert "no such corpus" in failed.stderr
+            python(server, EVENT)
+            serving.until(lambda: len(heard) == 3, heard)
+        finally:
+            run.kill()
+            run.wait()
     assert {path for path, _ in heard} == {"/hush"}
     told = {said["subject"].split()[-1]: (said["subject"], said["body"]) for _, said in heard}
     assert told["closed"] == ("wordloom.gate.vectors.glove: the gate is closed", '{"failed": ["norm"]}')
@@ -199,4 +215,37 @@ def test_a_killed_run_is_marked_and_a_webhook_hears_of_failures_and_of_closed_ga
     assert "notifications go to sendgrid-email/wordloom" in deploy(server, silence_s=15)
     forget_blocks(server)
     assert "nobody is told" in deploy(server, silence_s=15)
-    assert list(found(server)["automations"]) == ["wordloom: a silent run has crashed"]
+    assert sorted(found(server)["automations"]) == MARKING
+
+
+def test_a_run_that_no_worker_takes_is_told_of_and_one_that_somebody_cancels_is_not(server):
+    with webhook(server) as heard, serving.client(server) as client:
+        deploy(server, silence_s=90, patience_s=20)
+        clean = client.read_deployment_by_name("clean/weekly")
+        waits, cancelled = (client.create_flow_run_from_deployment(clean.id, name=name) for name in ("waits", "cancelled"))
+
+        def state(run) -> str:
+            return client.read_flow_run(run.id).state_name
+
+        serving.until(lambda: {state(waits), state(cancelled)} == {"Late"}, lambda: (state(waits), state(cancelled)))
+        client.set_flow_run_state(cancelled.id, Cancelled())
+        serving.until(lambda: heard, heard)
+        time.sleep(20)  # in which it would be told of the other one too
+        client.delete_flow_run(waits.id)
+        deploy(server, silence_s=90)
+    assert [said["subject"] for _, said in heard] == ["clean waits: late"]
+    assert heard[0][1]["body"].startswith("No worker took it. Is one running? Start it: wordloom worker")
+    forget_blocks(server)
+
+
+def test_a_run_whose_worker_is_killed_before_it_starts_it_is_marked_and_one_that_waits_for_a_worker_is_not(server):
+    with serving.client(server) as client:
+        deploy(server, silence_s=90, patience_s=20)
+        clean = client.read_deployment_by_name("clean/weekly")
+        taken, waits = (client.create_flow_run_from_deployment(clean.id, name=name) for name in ("taken", "waits"))
+        client.set_flow_run_state(taken.id, Pending())  # what a worker says before it starts the process
+        serving.until(lambda: client.read_flow_run(taken.id).state_name == "Crashed")
+        assert client.read_flow_run(taken.id).state.message.startswith("a worker took it, and it has not started within 20 s")
+        assert client.read_flow_run(waits.id).state.is_scheduled()
+        client.delete_flow_run(waits.id)
+        deploy(server, silence_s=90)

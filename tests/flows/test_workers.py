@@ -1,5 +1,6 @@
 """Stages on workers: real ones, in the same folder and in clones of their own."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,48 @@ def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orch
     wait_for(lambda: lock.read_bytes() == calm, 60, "the lock to be written in order")
     assert (project.root / "params.yaml").read_bytes() == edited
     assert not (project.root / "dvc.lock").exists()
+
+
+def test_of_two_nightly_runs_at_once_the_second_is_cancelled_and_the_first_and_the_next_one_complete(orchestra, project):
+    project.set("ingest", "a", sleep=20)
+    project.git("commit", "-qam", "a stage that takes a while")
+    known = {run["id"] for run in orchestra.runs("train")}
+
+    def states() -> list[str]:
+        return [run["state_type"] for run in orchestra.runs("train") if run["id"] not in known]
+
+    orchestra.worker(project.root)
+    orchestra.prefect("deployment", "run", "train/nightly")
+    started = project.root / ".wordloom/nightly/ran.txt"
+    wait_for(started.exists, 120, "the first one's stage to start")
+    orchestra.prefect("deployment", "run", "train/nightly")
+    wait_for(lambda: states()[1:] == ["CANCELLED"], 60, "the second one to be cancelled")
+    assert states() == ["RUNNING", "CANCELLED"]
+    wait_for(lambda: states()[0] != "RUNNING", 240, "the first one to end")
+    assert states() == ["COMPLETED", "CANCELLED"]
+    # each stage ran once; that one was cancelled stands in nobody's way the next night
+    assert len(ran(project.root)) == 7
+    orchestra.prefect("deployment", "run", "train/nightly")
+    wait_for(lambda: states()[2:] == ["COMPLETED"], 120, "the next one to complete")
+    assert len(ran(project.root)) == 7
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_of_the_stages_of_the_queue_gpu_as_many_run_at_a_time_as_there_are_gpus(orchestra, project, gpus):
+    orchestra.deploy("--gpus", str(gpus))
+    tree = dvc.load(project.root / "dvc.yaml")
+    for row in "gh":
+        tree["stages"][f"embed-{row}"]["meta"]["queue"] = "gpu"
+        project.set("embed", row, sleep=20)
+    project.write("dvc.yaml", tree)
+    orchestra.worker(project.root, "cpu")
+    orchestra.worker(project.root, "gpu", "--limit", "4")
+    done = orchestra.wordloom(project.root, "run", "--workers", "--jobs", "4", "embed/g", "embed/h")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line.split()[:2] for line in (project.root / "ran.txt").read_text().splitlines() if "embed-" in line]
+    deeds = [deed for deed, _ in said]
+    assert deeds == (["start", "end", "start", "end"] if gpus == 1 else ["start", "start", "end", "end"])
+    assert {stage for _, stage in said} == {"embed-g", "embed-h"}
 
 
 def test_workers_that_share_the_folder_leave_the_lock_of_a_laptop(orchestra, project, calm):
@@ -153,6 +196,18 @@ def test_a_run_that_is_cancelled_leaves_nothing_running_on_its_workers(orchestra
     assert time.monotonic() - start < 10
     assert run.returncode == 2
     assert not dvc.read_lock(project.root)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_asked_to_end_leaves_nothing_running(orchestra, project, how):
+    worker = orchestra.worker(project.root, "cpu")
+    below = psutil.Process(worker.pid).children(recursive=True)
+    assert below
+    for asked in [worker, *below] if how == signal.SIGINT else [worker]:  # a terminal asks all of them
+        asked.send_signal(how)
+    worker.wait(60)
+    _, left = psutil.wait_procs(below, timeout=10)
+    assert [it for it in left if it.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_stage_that_fails_on_a_worker_is_tried_as_often_as_it_says_and_no_more(orchestra, project):
