@@ -13,11 +13,14 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.artifacts.suite import Measure, Thresholds
 from pipelines.errors import Fault
 
 ROW_GROUP = 65_536  # rows; what a reader of one batch holds at most
+GROUP_BYTES = 2**25  # and a row group ends after the row that brings it to so many, so that long documents fit into memory, too
 
 
 def column(name: str, kind: pa.DataType, what: str, unit: str = "", nullable: bool = False) -> pa.Field:
@@ -31,11 +34,6 @@ def list_of(kind: pa.DataType, size: int = -1) -> pa.DataType:
     The field is named, and not nullable, because Parquet gives back a schema that differs otherwise.
     """
     return pa.list_(pa.field("element", kind, nullable=False), size)
-
-
-def expect(what: str, why: str, **kwargs: Any) -> dict[str, Any]:
-    """An expectation of profile(), as plain data: `what` of Great Expectations, and what it means, for who reads of its failing."""
-    return {"type": f"expect_{what}", "kwargs": kwargs, "why": why}
 
 
 class Table:
@@ -79,8 +77,9 @@ class Artifact:
 
     noun: ClassVar[str]
     tables: ClassVar[dict[str, Table]]
-    expectations: ClassVar[list[dict[str, Any]]]  # of the columns of profile(), in the words of Great Expectations
+    thresholds: ClassVar[type[Thresholds]] = Thresholds  # of the gate's expectations
     key: ClassVar[list[str]]  # columns of profile() that name a row to a person
+    plots: ClassVar[list[str]] = []  # columns of profile() whose distribution the gate's page draws, and a reference keeps
 
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
@@ -92,7 +91,7 @@ class Artifact:
         table = table or next(iter(self.tables))
         path = self.folder / f"{table}.parquet"
         try:
-            file = pq.ParquetFile(path, memory_map=True)
+            file = pq.ParquetFile(path)
         except FileNotFoundError:
             raise Fault(f"{self.name}: {path} is missing. Run: dvc repro") from None
         except (pa.ArrowInvalid, OSError) as err:
@@ -111,7 +110,9 @@ class Artifact:
 
     def batches(self, columns: Sequence[str] | None = None, rows: int = ROW_GROUP, table: str | None = None) -> Iterator[pa.RecordBatch]:
         """Batches of at most `rows` rows, in order; one batch is in memory at a time."""
-        return self.file(table).iter_batches(batch_size=rows, columns=list(columns) if columns else None)
+        file, names = self.file(table), list(columns) if columns else None
+        for group in range(file.num_row_groups):  # a reader of several keeps the bytes of all that it has read
+            yield from file.iter_batches(rows, row_groups=[group], columns=names)
 
     def model(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What was trained: (settings that rebuild it, name -> weights). Raises Fault for a file that is missing or garbled."""
@@ -162,9 +163,28 @@ class Artifact:
     def finish(self) -> None:
         """Called once when all tables are written, for what is derived from them."""
 
+    # what the gate looks at; docs/gates.md
+
+    @classmethod
+    def expectations(cls, t: Any) -> list[dict[str, Any]]:
+        """What is asked of profile() and measures(), by the noun's thresholds; see pipelines/artifacts/suite.py."""
+        raise NotImplementedError(f"{cls.__name__} must say what its gate asks")
+
     def profile(self) -> Any:
-        """pandas.DataFrame of scalars, one row per item; what the gate looks at."""
+        """pandas.DataFrame of scalars, one row per item."""
         raise NotImplementedError(f"{type(self).__name__} must say what its gate looks at")
+
+    def measures(self, profile: Any) -> dict[str, Measure]:
+        """Figures of the whole, each with the rows that explain it."""
+        return {}
+
+    def facts(self, profile: Any) -> dict[str, list[dict[str, Any]]]:
+        """Small tables for who reads the gate's page: title -> rows."""
+        return {}
+
+    def distributions(self, profile: Any) -> dict[str, dict[str, int]]:
+        """How often names came, such as words, that a later run is compared with: what -> name -> count."""
+        return {}
 
 
 A = TypeVar("A", bound=Artifact)
@@ -188,7 +208,8 @@ class Writer(Generic[A]):
 
         Args:
             columns: a sequence or array per column; (n, D) arrays for the sized column; a pair
-                (values, offsets) of flat arrays for lists of any length, offsets of n + 1 entries.
+                (values, offsets) of flat arrays for lists of any length, offsets of n + 1 entries. One that
+                may be null may be left out.
         """
         table = table or next(iter(self.artifact.tables))
         if table not in self._sinks:
@@ -241,31 +262,41 @@ class _Sink:
         self.file: pq.ParquetWriter | None = None
         self.waiting: list[pa.RecordBatch] = []
         self.n_waiting = 0
+        self.n_bytes = 0  # of those that wait
 
     def append(self, columns: dict[str, Any]) -> None:
-        if set(columns) != set(self.table.fields):
+        required = {name for name, field in self.table.fields.items() if not field.nullable}
+        if not required <= set(columns) <= set(self.table.fields):
             raise TypeError(f"{self.what} has columns {sorted(self.table.fields)}, was given {sorted(columns)}")
         if self.schema is None:
             size = np.shape(columns[self.table.sized])[1] if self.table.sized else 0
             self.schema = self.table.schema(size)
-        batch = pa.RecordBatch.from_arrays([_array(columns[f.name], f.type) for f in self.schema], schema=self.schema)
-        self.waiting.append(batch)
-        self.n_waiting += batch.num_rows
-        while self.n_waiting >= ROW_GROUP:
-            self._flush(ROW_GROUP)
+        given = {name: _array(values, self.schema.field(name).type) for name, values in columns.items()}
+        n = len(next(iter(given.values())))
+        arrays = [given[f.name] if f.name in given else pa.nulls(n, f.type) for f in self.schema]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        ends = np.concatenate([[0], np.cumsum(_row_bytes(batch))])
+        start = 0
+        while start < n:
+            until = int(np.searchsorted(ends, ends[start] + GROUP_BYTES - self.n_bytes, "left"))
+            until = min(max(until, start + 1), start + ROW_GROUP - self.n_waiting, n)
+            self.waiting.append(batch.slice(start, until - start))
+            self.n_waiting += until - start
+            self.n_bytes += int(ends[until] - ends[start])
+            start = until
+            if self.n_waiting == ROW_GROUP or self.n_bytes >= GROUP_BYTES:
+                self._flush()
 
-    def _flush(self, rows: int) -> None:
+    def _flush(self) -> None:
         if self.file is None:
             self.schema = self.schema or self.table.schema(0)
             self.file = pq.ParquetWriter(self.path, self.schema, compression="zstd", compression_level=1)
-        whole = pa.Table.from_batches(self.waiting, schema=self.schema)
-        self.file.write_table(whole.slice(0, rows), row_group_size=ROW_GROUP)
-        rest = whole.slice(rows)
-        self.waiting, self.n_waiting = rest.to_batches(), rest.num_rows
+        self.file.write_table(pa.Table.from_batches(self.waiting, schema=self.schema), row_group_size=ROW_GROUP)
+        self.waiting, self.n_waiting, self.n_bytes = [], 0, 0
 
     def close(self) -> None:
         if self.n_waiting or self.file is None:
-            self._flush(self.n_waiting)
+            self._flush()
         assert self.file is not None
         self.file.close()
 
@@ -286,3 +317,16 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(kind)
     return pa.array(values, kind)  # a NaN stays one, for the gate to find
+
+
+def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
+    """(n,) int64: what the cells of each row hold, as far as that differs from row to row."""
+    size = np.zeros(batch.num_rows, np.int64)
+    for cells in batch.columns:
+        kind = cells.type
+        if pa.types.is_string(kind) or pa.types.is_binary(kind):
+            size += pc.fill_null(pc.binary_length(cells), 0).to_numpy(zero_copy_only=False)
+        elif pa.types.is_list(kind):
+            width = kind.value_type.bit_width // 8 if pa.types.is_primitive(kind.value_type) else 16
+            size += width * pc.fill_null(pc.list_value_length(cells), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return size

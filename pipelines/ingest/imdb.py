@@ -19,17 +19,16 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipelines.artifacts.corpus import Corpus
+from pipelines.documents import Documents, record_batch, write
 from pipelines.errors import Fault
-from pipelines.kernels.splits import stratified
-from pipelines.method import Knobs, Run
+from pipelines.method import Run
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 ARCHIVE = "aclImdb_v1.tar.gz"
@@ -42,14 +41,14 @@ BATCH = 4096  # reviews in memory at a time
 N_EXAMPLES = 5  # faulty reviews named
 
 
-class Params(Knobs):
+class Params(Documents):
     source: str = "auto"  # auto, download, or a path: the archive, aclImdb/, or a folder of Parquet files
+    html: bool = True  # <br /> becomes a new line
+    duplicates: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"])
     # Drawn review by review, at random. Reviews of one film lie side by side in the source, so some films are in
     # train and in valid, and accuracy on valid is a little kinder than on new films. Runs of neighbours are too
     # hard instead: a film's good reviews stay in train while its bad ones are asked for (tf-idf: 2 points lower).
-    valid_share: float = Field(0.2, gt=0, lt=1)
-    strip_html: bool = True  # <br /> becomes a new line
-    limit: int = Field(0, ge=0)  # reviews per part and label, the first by number; 0 takes all
+    valid_share: float = Field(0.2, ge=0, lt=0.5)
 
 
 def sources(params: Params) -> list[str]:
@@ -71,7 +70,7 @@ class Review(NamedTuple):
 
 def ingest(params: Params, run: Run) -> Corpus:
     source = find_source(params.source, run)
-    with run.scratch() as folder, (folder / "reviews").open("w+b") as file, run.open(Corpus) as out:
+    with run.scratch() as folder, (folder / "reviews").open("w+b") as file:
         shelf = Shelf(file)
         with run.progress(100_000, "reviews", f"reading {source.name}") as bar:
             for review, text in read(source, run):
@@ -80,19 +79,20 @@ def ingest(params: Params, run: Run) -> Corpus:
         shelf.check(source)
         if params.source == "auto" and source.is_dir():
             shelf.check_whole(source)
-        reviews = first_of_each(sorted(shelf.places), params.limit)
-        split_of = draw_splits(reviews, params.valid_share, run)
-        for start in range(0, len(reviews), BATCH):
-            batch = reviews[start : start + BATCH]
-            texts = pa.array(shelf.take(batch), pa.string())
-            out.append(
-                doc_id=[review.doc_id for review in batch],
-                text=without_html(texts) if params.strip_html else texts,
-                label=[None if review.label == "unsup" else review.label for review in batch],
-                split=[split_of[review] for review in batch],
-                group=[None] * len(batch),
-            )
-    return out.artifact
+        reviews = sorted(shelf.places)
+        return write(records(reviews, shelf), params, run, total=len(reviews))
+
+
+def records(reviews: list[Review], shelf: "Shelf") -> Iterator[pa.RecordBatch]:
+    """Test and unlabelled as the authors have them; valid is drawn from their train part."""
+    for start in range(0, len(reviews), BATCH):
+        batch = reviews[start : start + BATCH]
+        ids = [review.doc_id for review in batch]
+        yield record_batch(
+            len(batch), id=ids, text=pa.array(shelf.take(batch), pa.string()), where=ids,
+            label=[None if review.label == "unsup" else review.label for review in batch],
+            split=["unlabelled" if review.label == "unsup" else review.part for review in batch],
+        )  # fmt: skip
 
 
 # where the reviews are
@@ -339,7 +339,7 @@ class Shelf:
         found = Counter((review.part, review.label) for review in self.places)
         wrong = [f"{n:,} in {part}/{label}, not {PUBLISHED.get((part, label), 0):,}" for (part, label), n in sorted(found.items())
                  if n != PUBLISHED.get((part, label))]  # fmt: skip
-        wrong += [f"none in {part}/{label}" for part, label in PUBLISHED.keys() - found.keys()]
+        wrong += [f"none in {part}/{label}" for part, label in PUBLISHED if (part, label) not in found]
         if wrong:
             raise Fault(f"{source} is not the whole data set: {'; '.join(wrong)}. To use a part, name it: source: {source}")
 
@@ -355,29 +355,3 @@ class Shelf:
 def _examples(names: list[str]) -> str:
     more = ", ..." if len(names) > N_EXAMPLES else ""
     return f"{len(names)} review{'s are' if len(names) > 1 else ' is'} ({', '.join(sorted(names)[:N_EXAMPLES])}{more})"
-
-
-def first_of_each(reviews: list[Review], limit: int) -> list[Review]:
-    """At most `limit` of each part and label; 0 is no limit."""
-    taken: dict[tuple[str, str], int] = {}
-    kept = []
-    for review in reviews:
-        place = review.part, review.label
-        taken[place] = taken.get(place, 0) + 1
-        if not limit or taken[place] <= limit:
-            kept.append(review)
-    return kept
-
-
-def draw_splits(reviews: list[Review], valid_share: float, run: Run) -> dict[Review, str]:
-    """Test and unlabelled as the authors have them; of train the same share of neg and pos is valid."""
-    train = [review for review in reviews if review.part == "train" and review.label != "unsup"]
-    drawn = stratified([review.doc_id for review in train], [review.label for review in train], {"valid": valid_share}, run.rng)
-    split_of = {review: "unlabelled" if review.label == "unsup" else review.part for review in reviews}
-    return split_of | {review: drawn[review.doc_id] for review in train}
-
-
-def without_html(texts: pa.Array) -> pa.Array:
-    """Breaks become one new line, the few other tags nothing; <grin> and the like are the author's words."""
-    texts = pc.replace_substring_regex(texts, r"(?i)\s*(?:</?(?:br|p|hr)\s*/?>\s*)+", "\n")
-    return pc.replace_substring_regex(texts, r"(?i)</?(?:b|em|i|strong|u)\s*/?>", "")

@@ -8,19 +8,18 @@ task    which article a passage is from, for the articles long enough; the other
 What is in it, and what it is not good for: docs/sample.md.
 """
 
-import bz2
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from gensim.corpora.wikicorpus import extract_pages, filter_wiki
 from gensim.test.utils import datapath
 from pydantic import Field
 
 from pipelines.artifacts.corpus import Corpus
 from pipelines.errors import Fault
 from pipelines.method import Knobs, Run
+from pipelines.sources import opened
+from pipelines.wiki import pages, passages, plain, prose
 
 DUMP = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
@@ -36,7 +35,7 @@ class Params(Knobs):
 def ingest(params: Params, run: Run) -> Corpus:
     with run.open(Corpus) as out:
         for title, markup in articles(Path(datapath(DUMP))):
-            texts = passages(prose(filter_wiki(markup)), params.sentences)
+            texts = passages(prose(plain(markup)), params.sentences)
             splits = ["unlabelled"] * len(texts)
             if len(texts) >= params.min_passages:
                 splits = draw_blocks(len(texts), params, run.rng)
@@ -52,70 +51,13 @@ def ingest(params: Params, run: Run) -> Corpus:
 
 def articles(dump: Path) -> Iterator[tuple[str, str]]:
     """(title, MediaWiki markup) of each page of a dump that is an article and no redirect."""
+    if not dump.is_file():
+        raise Fault(f"{dump} is missing; it is part of gensim 4.4.0. Install that again, whole: pip install --force-reinstall gensim")
     try:
-        with bz2.open(dump) as file:
-            for title, markup, _ in extract_pages(file, filter_namespaces=("0",)):
-                # gensim gives a page of another namespace, a discussion for instance, with no text
-                if markup.strip() and not markup.lstrip().lower().startswith("#redirect"):
-                    yield title, markup
-    except FileNotFoundError as err:
-        raise Fault(
-            f"{dump} is missing; it is part of gensim 4.4.0. Install that again, whole: pip install --force-reinstall gensim"
-        ) from err
-    except (EOFError, OSError, SyntaxError) as err:  # SyntaxError: what the XML parser raises
+        with opened(dump) as stream:
+            yield from ((page.title, page.markup) for page in pages(stream, str(dump)) if page.is_article)
+    except (OSError, Fault) as err:
         raise Fault(f"{dump} cannot be read ({err}). Install gensim again: pip install --force-reinstall gensim") from err
-
-
-# what follows these headings is for looking things up
-APPENDIX = re.compile(r"references|external links|see also|further reading|notes|footnotes|bibliography|sources|citations|works cited")
-HEADING = re.compile(r"\s*(=+)\s*(.*?)\s*=+\s*")
-SHORTEST = 8  # words; a line of fewer is a caption, a table's cell or a list's entry
-
-
-def prose(text: str) -> list[str]:
-    """The paragraphs of an article that filter_wiki has cleaned: whole sentences, no appendix, no leftovers of markup."""
-    paragraphs = []
-    appendix = 0  # depth of the heading that opened one
-    for line in text.splitlines():
-        heading = HEADING.fullmatch(line)
-        if heading:
-            depth = len(heading[1])
-            if appendix == 0 or depth <= appendix:
-                appendix = depth if APPENDIX.fullmatch(heading[2].lower()) else 0
-        elif not appendix:
-            line = _clean(line)
-            if len(line.split()) >= SHORTEST and re.search(r"[.!?][\"'”’)]*$", line):
-                paragraphs.append(line)
-    return paragraphs
-
-
-def _clean(line: str) -> str:
-    if re.match(r"\s*(?:File|Image|Category):|\s*[|!{]", line):
-        return ""
-    line = re.sub(r"^[\s*#:;,]+|''+|__[A-Z]+__", "", line)
-    # a foreign name or a sound that was a template leaves its brackets and commas behind
-    line = re.sub(r"\(\s*[,;:\s]+", "(", line)
-    line = re.sub(r"[,;:\s]+\)", ")", line).replace("()", "")
-    line = re.sub(r"\s+", " ", line)
-    return re.sub(r" ([,;.])", r"\1", line).strip()
-
-
-# a full stop, not after an initial or one of these, before what can begin a sentence
-SENTENCE_END = re.compile(
-    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\b(?:Dr|Lt|Mr|Ms|St|ca|cf|vs)\.)(?<!\b(?:Col|Gen|Gov|Mrs|Rev|Sen|e\.g|i\.e)\.)(?<!\bBrig\.)(?<! v\.)"
-    r"[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])"
-)
-
-
-def passages(paragraphs: list[str], n_sentences: int) -> list[str]:
-    """Every `n_sentences` sentences that follow each other, over the borders of paragraphs; the last has what is left."""
-    sentences = [sentence for paragraph in paragraphs for sentence in split_sentences(paragraph)]
-    return [" ".join(sentences[i : i + n_sentences]) for i in range(0, len(sentences), n_sentences)]
-
-
-def split_sentences(paragraph: str) -> list[str]:
-    ends = [match.end() for match in SENTENCE_END.finditer(paragraph)]
-    return [paragraph[start:end].strip() for start, end in zip([0, *ends], [*ends, None], strict=True)]
 
 
 def draw_blocks(n: int, params: Params, rng: np.random.Generator) -> list[str]:

@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import threading
+from collections import Counter
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -114,21 +115,31 @@ def test_validation_takes_the_same_share_of_neg_and_pos_from_train_alone(tmp_pat
     assert frame[frame["split"] == "valid"]["doc_id"].str.startswith("train/").all()
 
 
-def test_a_break_becomes_a_new_line_and_other_angle_brackets_stay(tmp_path):
-    texts = pa.array(["a<br />b", "a <BR><br/> b", "<i>It</i> <grin> 2 < 3", "<p>x</p>"])
-    assert imdb.without_html(texts).to_pylist() == ["a\nb", "a\nb", "It <grin> 2 < 3", "\nx\n"]
-    rows = {row["doc_id"]: row["text"] for row in rows_of(corpus_of(tmp_path, parquet_of(tmp_path), strip_html=False))}
-    assert rows["train/neg/10"] == "Bad.<br /><br />Very bad."
+def test_html_is_taken_out_unless_the_row_says_otherwise(tmp_path):
+    for html, text in ((True, "Bad.\nVery bad."), (False, "Bad.<br /><br />Very bad.")):
+        rows = {row["doc_id"]: row["text"] for row in rows_of(corpus_of(tmp_path / str(html), parquet_of(tmp_path / str(html)), html=html))}
+        assert rows["train/neg/10"] == text
 
 
-def test_limit_takes_the_first_of_each_part_and_label(tmp_path):
-    ids = [row["doc_id"] for row in rows_of(corpus_of(tmp_path, parquet_of(tmp_path), limit=1))]
-    assert ids == ["test/neg/0", "test/pos/0", "train/neg/0", "train/pos/0", "train/unsup/0"]
+def test_limit_keeps_so_many_of_each_split_and_label(tmp_path):
+    rows = rows_of(corpus_of(tmp_path, parquet_of(tmp_path), limit=1))
+    kept = Counter((row["split"], row["label"]) for row in rows)
+    assert set(kept.values()) == {1}
+    assert len(kept) == 7  # neg and pos of train, valid and test, and what is unlabelled
 
 
-def test_an_empty_review_stays_so_that_the_gate_can_name_it(tmp_path):
-    profile = corpus_of(tmp_path, folder_of(tmp_path, {**files(), "train/neg/77_1.txt": b" \n"})).profile()
-    assert profile.loc[profile["n_characters"] < 1, "doc_id"].tolist() == ["train/neg/77"]
+def test_an_empty_review_is_rejected_by_name(tmp_path):
+    corpus = corpus_of(tmp_path, folder_of(tmp_path, {**files(), "train/neg/77_1.txt": b" \n"}))
+    assert "train/neg/77" not in [row["doc_id"] for row in rows_of(corpus)]
+    assert corpus.read("rejects").to_pylist() == [{"where": "train/neg/77", "reason": "is empty", "excerpt": " \n"}]
+
+
+def test_what_stands_in_test_is_dropped_from_train_and_from_what_is_unlabelled(tmp_path):
+    test = files()["test/neg/0_5.txt"]
+    more = {"train/neg/78_1.txt": test.upper(), "train/unsup/78_0.txt": b"<br />" + test}
+    ids = [row["doc_id"] for row in rows_of(corpus_of(tmp_path, folder_of(tmp_path, {**files(), **more})))]
+    assert not {"train/neg/78", "train/unsup/78"} & set(ids)
+    assert "test/neg/0" in ids
 
 
 # where it is looked for
@@ -332,13 +343,18 @@ def test_a_truncated_parquet_is_a_fault(tmp_path, keep):
         corpus_of(tmp_path, folder)
 
 
-def test_the_data_set_itself_is_100_000_reviews_in_the_authors_proportions(tmp_path):
+def test_the_data_set_itself_is_100_000_reviews_less_what_stands_twice(tmp_path):
     folder = Path(os.environ.get("WORDLOOM_DATA", "none")) / "imdb"
     if not folder.is_dir():
         pytest.skip("WORDLOOM_DATA names no folder with imdb/ in it")
     corpus = corpus_of(tmp_path, folder)
-    frame = corpus.profile()
-    counts = frame.groupby("split").size().to_dict()
-    assert counts == {"train": 20_000, "valid": 5_000, "test": 25_000, "unlabelled": 50_000}
-    assert frame["n_characters"].min() > 0
+    splits = corpus.read(columns=["split"]).column("split").value_counts().to_pylist()
+    n = {count["values"]: count["counts"] for count in splits}
+    dropped = [row for row in corpus.read("cleaning").to_pylist() if row["step"] in ("duplicates", "leaks")]
+    assert n["test"] == 25_000  # as published
+    assert sum(n.values()) + sum(row["n_documents"] for row in dropped) == 100_000
+    assert {(row["step"], row["split"]): row["n_documents"] for row in dropped} == {
+        ("duplicates", "train"): 63, ("duplicates", "unlabelled"): 495,
+        ("leaks", "train"): 127, ("leaks", "valid"): 28, ("leaks", "unlabelled"): 341,
+    }  # fmt: skip
     assert not corpus.read(columns=["text"]).column("text").to_pandas().str.contains("<br").any()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pipelines import layout
 from pipelines.errors import Fault
-from pipelines.ingest.sample import Params, articles, draw_blocks, ingest, passages, prose, split_sentences
+from pipelines.ingest.sample import Params, articles, draw_blocks, ingest
 from pipelines.method import Run
+from tests.dumps import dump, page
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +85,9 @@ def test_the_seed_decides_the_blocks_and_nothing_else(frame, tmp_path):
 # what is made of a page
 
 
-def page(title, text, namespace="0"):
-    return f"<page><title>{title}</title><ns>{namespace}</ns><id>1</id><revision><id>2</id><text>{text}</text></revision></page>"
-
-
 def dump_of(tmp_path, *pages):
     path = tmp_path / "dump.xml.bz2"
-    xml = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/">' + "".join(pages) + "</mediawiki>"
-    path.write_bytes(bz2.compress(xml.encode()))
+    path.write_bytes(bz2.compress(dump(*pages).encode()))
     return path
 
 
@@ -107,46 +103,6 @@ def test_a_dump_that_is_cut_short_or_missing_is_a_fault(tmp_path):
         list(articles(dump))
     with pytest.raises(Fault, match="is missing; it is part of gensim"):
         list(articles(tmp_path / "none.bz2"))
-
-
-def test_prose_is_whole_sentences_without_headings_captions_tables_and_appendices():
-    text = """
-'''Albedo''' () is a ''measure'' of how much light a surface sends back .
-== Water ==
-File:sea.jpg|The sea as it is seen from the harbour of the town.
-A caption with no full stop at its end is left out
-* A list's entry that is a sentence of enough words is kept.
-* Short entry.
-, the albedo of the whole earth was a third of the light.
-| a table's cell | another cell of the same table. |
-== References ==
-* Somebody (1999). A book about the albedo of snow and of ice.
-=== Sources ===
-Another line of the appendix, which is long enough to be a sentence.
-== Snow ==
-Fresh snow (from ''{snǣw}'' , ) sends back nine tenths of what it gets.
-""".replace("{snǣw}", "snaw")
-    assert prose(text) == [
-        "Albedo is a measure of how much light a surface sends back.",
-        "A list's entry that is a sentence of enough words is kept.",
-        "the albedo of the whole earth was a third of the light.",
-        "Fresh snow (from snaw) sends back nine tenths of what it gets.",
-    ]
-
-
-def test_a_sentence_does_not_end_after_an_initial_or_an_abbreviation():
-    text = "J. R. Smith met Dr. Jones in St. Louis. It rained (i.e. Poured?) all day! “Did it?” Yes. In 3.5 hours, e.g. Monday's, Roe v. Wade fell."
-    assert split_sentences(text) == [
-        "J. R. Smith met Dr. Jones in St. Louis.",
-        "It rained (i.e. Poured?) all day!",
-        "“Did it?”",
-        "Yes.",
-        "In 3.5 hours, e.g. Monday's, Roe v. Wade fell.",
-    ]
-
-
-def test_a_passage_is_n_sentences_and_the_last_has_the_rest():
-    assert passages(["One. Two.", "Three. Four. Five."], 2) == ["One. Two.", "Three. Four.", "Five."]
 
 
 @given(n=st.integers(20, 200), gap=st.integers(0, 3), valid=st.floats(0.05, 0.3), test=st.floats(0.05, 0.3), seed=st.integers(0, 99))

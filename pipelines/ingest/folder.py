@@ -1,0 +1,104 @@
+"""Folder: one's own documents, a text file each, in one folder a class, or in none.
+
+reads   source       a folder of files: a folder in it is a class; or train, valid, test and unlabelled, with the classes in them
+writes  corpus       by name; doc_id is the file's name inside the source; splits as the folders are, else drawn by seed
+source  none; the layout is that of 20 Newsgroups, of IMDb's archive, and of scikit-learn's load_files
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipelines import sources as where_from
+from pipelines.artifacts.corpus import SPLITS, Corpus
+from pipelines.columns import record
+from pipelines.documents import Documents, Reject, gathered, write
+from pipelines.errors import Fault
+from pipelines.method import Run
+
+N_EXAMPLES = 5  # names in a message
+
+
+class Params(Documents):
+    source: str = "data"  # a folder, or data:NAME
+    suffixes: list[str] = Field([".txt"])  # the files that are meant, also as .gz, .bz2 or .xz; an empty list takes all
+    encoding: str | None = None  # none: what a byte order mark says, file by file, else UTF-8
+
+
+def sources(params: Params) -> list[str]:
+    return where_from.paths(params.source)
+
+
+def ingest(params: Params, run: Run) -> Corpus:
+    root = where_from.located(params.source)
+    if not root.is_dir():
+        raise Fault(
+            f"source {params.source} is a file; the method folder reads a folder of text files. For a document a line, say method: lines"
+        )
+    if params.encoding is not None:
+        where_from.known_encoding(params.encoding)
+    return write(gathered(read(root, params)), params, run)
+
+
+def read(root: Path, params: Params) -> Iterator[dict[str, Any] | Reject]:
+    has_splits = top_is_splits(root)
+    n_files = 0
+    for path in inside(root, root.resolve()):
+        if params.suffixes and not where_from.unpacked_name(path).endswith(tuple(params.suffixes)):
+            continue
+        n_files += 1
+        name = path.relative_to(root)
+        above = list(name.parts[:-1])
+        split = above.pop(0) if has_splits and above else None
+        yield document(path, name.as_posix(), "/".join(above), split, params.encoding)
+    if not n_files:
+        meant = " or ".join("*" + suffix for suffix in params.suffixes) or "any file"
+        raise Fault(f"source {params.source} holds no file that is {meant}. Say which are meant as `suffixes`; an empty list takes all")
+
+
+def document(path: Path, name: str, label: str, split: str | None, encoding: str | None) -> dict[str, Any] | Reject:
+    try:
+        with where_from.opened(path) as file:
+            content = file.read(where_from.LONGEST_LINE + 1)
+    except Fault as fault:  # one of many files, and no reason to refuse the others
+        return Reject(name, str(fault).replace(f"{path} ", "").replace(str(path), path.name))
+    if len(content) > where_from.LONGEST_LINE:
+        return Reject(name, f"has more than {where_from.LONGEST_LINE:,} bytes")
+    try:
+        text = content.decode(encoding or where_from.marked_encoding(content), "surrogateescape")
+    except UnicodeDecodeError as err:  # UTF-16 cannot be read on after its first fault
+        return Reject(name, f"is not in the encoding of its file: {err.reason} at byte {err.start}")
+    return record({"text": text, "label": label, "split": split}, name, name)
+
+
+def top_is_splits(root: Path) -> bool:
+    """Whether the folders of the source are splits, and no classes. Raises Fault where some are and some are not."""
+    folders = sorted(it.name for it in os.scandir(root) if it.is_dir() and not it.name.startswith("."))
+    others = [name for name in folders if name not in SPLITS]
+    if others and len(others) < len(folders):
+        shown = ", ".join(others[:N_EXAMPLES]) + (", ..." if len(others) > N_EXAMPLES else "")
+        raise Fault(
+            f"source {root} has folders that are splits ({', '.join(it for it in folders if it in SPLITS)}) beside others ({shown}). "
+            f"Let all be classes, or all be splits ({', '.join(SPLITS)}) with the classes in them"
+        )
+    return bool(folders) and not others
+
+
+def inside(folder: Path, root: Path) -> Iterator[Path]:
+    """All files below, by name. Raises Fault for a link that leads out of `root`, and for one to a folder."""
+    for entry in sorted(os.scandir(folder), key=lambda it: it.name):
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_symlink():
+            if not path.resolve().is_relative_to(root):
+                raise Fault(f"{path} is a link that leads out of the source, to {os.readlink(path)}. Put the file itself there")
+            if path.is_dir():
+                raise Fault(f"{path} is a link to a folder, {os.readlink(path)}, whose files would be read twice. Take it away")
+        if entry.is_dir():
+            yield from inside(path, root)
+        elif entry.is_file():
+            yield path
