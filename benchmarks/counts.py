@@ -17,9 +17,9 @@ import numpy as np
 from benchmarks.measure import THREADS, measure, race, text
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.cooccur.windowed import Params, cooccur
-from pipelines.kernels.__main__ import warm
 from pipelines.kernels.cooccur import count, count_plain, join
 from pipelines.method import Run
+from pipelines.warm import warm
 
 WINDOW = 10
 SHARE = 50  # the dictionary's part of the documents: one in so many

@@ -18,8 +18,8 @@ from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import Tokens
 from pipelines.cooccur import windowed
 from pipelines.embed.glove import Params, embed
-from pipelines.kernels.__main__ import warm
 from pipelines.method import Run
+from pipelines.warm import warm
 
 SHARE = 20
 KNOBS = {"vector_size": 100, "x_max": 10, "epochs": 1}

@@ -6,27 +6,33 @@ source  none; a regular expression, and a cut-off on counts as in word2vec (Miko
 shapes  V tokens kept, and <unk> before them with id 0
 
 The text is read once. A word first gets the number of its first sighting, its code; the codes lie on
-disk until all is counted, and then become the token_ids of the vocabulary.
+disk until all is counted, and then become the token_ids of the vocabulary. What is held is a few pieces of
+text and each word once. A pattern like the default, a set of characters with a joiner or without, is
+cut by a kernel in threads; any other by Python's re, in processes.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
+from pipelines.kernels import words as kernel
 from pipelines.method import Knobs, Run
 
-ROWS = 1024  # documents per piece of work
-ALONE = 32  # pieces that one process cuts sooner than others could be started
+Array = np.ndarray
+ROWS = 256  # documents per piece of work
+ALONE = 128  # pieces that one process cuts sooner than others could be started
 
 
 class Params(Knobs):
@@ -52,66 +58,81 @@ class Params(Knobs):
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
     with run.scratch() as folder:
-        words, counts, lengths = write_codes(corpus, params, run, folder / "codes")
+        words, counts = write_codes(corpus, params, run, folder)
         vocab, vocab_counts, token_id = build_vocabulary(words, counts, params, corpus.name)
         with run.open(Tokens) as out:
             out.append("vocab", token_id=np.arange(len(vocab)), token=vocab, count=vocab_counts)
-            for batch, n_words, codes in read_codes(corpus, lengths, folder / "codes"):
+            for batch, n_words, codes in read_codes(corpus, folder):
                 offsets = np.concatenate([[0], np.cumsum(n_words)])
                 columns = {name: batch.column(name) for name in ("doc_id", "split", "label")}
                 out.append(**columns, token_ids=(token_id[codes], offsets))
     return out.artifact
 
 
-def write_codes(corpus: Corpus, params: Params, run: Run, path: Path) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
-    """Cuts all documents into words and writes the words' codes end to end.
+def write_codes(corpus: Corpus, params: Params, run: Run, folder: Path) -> tuple[pa.Array, Array]:
+    """Cuts all documents into words; writes the words' codes, and how many words each document has, end to end.
 
     Returns:
         words: code -> word.
         counts: (words,) int64, sightings in `vocab_splits`.
-        lengths: words per document, an array for each batch.
     """
-    code_of: defaultdict[str, int] = defaultdict()
-    code_of.default_factory = code_of.__len__  # a word that is new gets the next code
+    words = kernel.Words()
     counts = np.zeros(0, np.int64)
-    lengths: list[np.ndarray] = []
-    work = partial(cut, pattern=params.pattern, lower=params.lower)
-    mapped = run.map if run.cluster or corpus.n_rows() > ALONE * ROWS else map
     splits = (batch.column(0) for batch in corpus.batches(["split"], ROWS))
-    pieces = mapped(work, (batch.column(0) for batch in corpus.batches(["text"], ROWS)))
-    with path.open("wb") as file, run.progress(corpus.n_rows(), "documents") as bar:
-        for split, (words, local, n_words) in zip(splits, pieces, strict=True):
-            codes = np.fromiter((code_of[word] for word in words), np.int32, len(words))
-            if len(code_of) > len(counts):
-                counts = np.concatenate([counts, np.zeros(len(code_of), np.int64)])  # more than now needed: few copies in all
+    texts = (batch.column(0) for batch in corpus.batches(["text"], ROWS))
+    pieces = map_over(corpus.n_rows(), params, run)(partial(cut, pattern=params.pattern, lower=params.lower), texts)
+    with (
+        (folder / "codes").open("wb") as codes_file,
+        (folder / "n_words").open("wb") as n_words_file,
+        run.progress(corpus.n_rows(), "documents") as bar,
+    ):
+        for split, (spelled, ends, local, n_words) in zip(splits, pieces, strict=True):
+            codes = words.add(spelled, ends)
+            if words.n > len(counts):
+                counts = np.concatenate([counts, np.zeros(words.n, np.int64)])  # more than now needed: few copies in all
             counted = np.repeat(np.isin(split.to_numpy(zero_copy_only=False), params.vocab_splits), n_words)
-            counts[codes] += np.bincount(local[counted], minlength=len(words))
-            codes[local].tofile(file)
-            lengths.append(n_words)
+            counts[codes] += np.bincount(local[counted], minlength=len(codes))
+            codes[local].tofile(codes_file)
+            n_words.tofile(n_words_file)
             bar.advance(len(n_words))
-    return list(code_of), counts[: len(code_of)], lengths
+    spelled, ends = words.strings()
+    return pa.LargeStringArray.from_buffers(words.n, pa.py_buffer(ends), pa.py_buffer(spelled)), counts[: words.n]
 
 
-def cut(texts: pa.Array, pattern: str, lower: bool) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The words of some documents; runs in a process of its own.
-
-    Returns:
-        words: each word once, in the order of first sighting.
-        codes: int32, all documents' words end to end, as rows of `words`.
-        n_words: (documents,) int64.
-    """
-    find = re.compile(pattern).findall
-    code_of: defaultdict[str, int] = defaultdict()
-    code_of.default_factory = code_of.__len__
-    codes, n_words = [], []
-    for text in texts:
-        words = find(text.as_py().lower() if lower else text.as_py())
-        codes.append(np.fromiter(map(code_of.__getitem__, words), np.int32, len(words)))
-        n_words.append(len(words))
-    return list(code_of), np.concatenate(codes), np.array(n_words)
+def map_over(n_documents: int, params: Params, run: Run) -> Callable[..., Iterable[Any]]:
+    """What applies a function to all pieces, in order: `map`, or as much of it side by side as pays."""
+    if run.cluster:
+        return run.map
+    if kernel.alphabet(params.pattern, params.lower):
+        return partial(map_in_threads, run.threads) if run.threads > 1 else map
+    return run.map if n_documents > ALONE * ROWS else map
 
 
-def build_vocabulary(words: list[str], counts: np.ndarray, params: Params, name: str) -> tuple[list[str], list[int], np.ndarray]:
+def map_in_threads(threads: int, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """For functions that hold Python's lock for next to nothing; few items are ahead."""
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[Future[Any]] = deque()
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def cut(texts: pa.Array, pattern: str, lower: bool) -> tuple[Array, Array, Array, Array]:
+    """The words of some documents, as `kernel.cut` gives them; runs in a thread or a process of its own."""
+    try:
+        texts.validate(full=True)  # the kernel reads what the bytes say, without looking twice
+    except pa.ArrowInvalid as err:
+        raise Fault(f"the corpus has a text that is not UTF-8: {err}. Convert its source to UTF-8, and ingest it again") from err
+    _, offsets, data = texts.buffers()
+    offsets = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset).astype(np.int64)
+    data = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
+    return (kernel.cut if kernel.alphabet(pattern, lower) else kernel.cut_plain)(data, offsets, pattern, lower)
+
+
+def build_vocabulary(words: pa.Array, counts: Array, params: Params, name: str) -> tuple[pa.Array, Array, Array]:
     """The words that are kept, most frequent first, alphabetically among equals.
 
     Returns:
@@ -120,36 +141,37 @@ def build_vocabulary(words: list[str], counts: np.ndarray, params: Params, name:
     Raises:
         Fault: no word is kept, or the pattern finds words of no characters.
     """
-    if "" in words:
+    if pc.any(pc.equal(words, "")).as_py():
         raise Fault(
             f"{name}: pattern {params.pattern!r} also matches where there is nothing, so words can be empty. Write + where it has *"
         )
-    # a word spelled like the unknown token is one
-    kept = [code for code in np.flatnonzero(counts >= params.min_count).tolist() if words[code] != UNKNOWN]
-    kept.sort(key=lambda code: (-counts[code], words[code]))
-    if params.max_vocab:
-        kept = kept[: params.max_vocab]
-    if not kept:
+    often = np.flatnonzero(counts >= params.min_count)
+    kept = pa.table({"code": often, "word": words.take(pa.array(often)), "count": counts[often]})
+    kept = kept.filter(pc.not_equal(kept["word"], UNKNOWN))  # a word spelled like the unknown token is one
+    kept = kept.sort_by([("count", "descending"), ("word", "ascending")]).slice(0, params.max_vocab or None).combine_chunks()
+    if not len(kept):
         raise Fault(_nothing_kept(words, counts, params, name))
     token_id = np.full(len(words), UNKNOWN_ID, np.int32)
-    token_id[kept] = np.arange(1, len(kept) + 1)
-    n_unknown = int(counts.sum() - counts[kept].sum())
-    return [UNKNOWN, *(words[code] for code in kept)], [n_unknown, *counts[kept].tolist()], token_id
+    token_id[kept["code"].to_numpy()] = np.arange(1, len(kept) + 1)
+    n_unknown = counts.sum() - kept["count"].to_numpy().sum()
+    vocab = pa.concat_arrays([pa.array([UNKNOWN], words.type), *kept["word"].chunks])
+    return vocab, np.concatenate([[n_unknown], kept["count"].to_numpy()]), token_id
 
 
-def _nothing_kept(words: list[str], counts: np.ndarray, params: Params, name: str) -> str:
+def _nothing_kept(words: pa.Array, counts: Array, params: Params, name: str) -> str:
     where = f"the splits {', '.join(params.vocab_splits)} of {name}"
     if not counts.any():
         return f"{where} have no word that pattern {params.pattern!r} finds; a vocabulary needs one. Change pattern or vocab_splits"
     top = int(counts.argmax())
     return (
         f"min_count {params.min_count} leaves no vocabulary: of {np.count_nonzero(counts):,} words in {where} the most frequent, "
-        f"{words[top]!r}, was seen {counts[top]} times. Lower min_count to {counts[top]} or less"
+        f"{words[top].as_py()!r}, was seen {counts[top]} times. Lower min_count to {counts[top]} or less"
     )
 
 
-def read_codes(corpus: Corpus, lengths: list[np.ndarray], path: Path) -> Iterator[tuple[pa.RecordBatch, np.ndarray, np.ndarray]]:
-    """The documents again, with the codes of their words."""
-    with path.open("rb") as file:
-        for batch, n_words in zip(corpus.batches(["doc_id", "split", "label"], ROWS), lengths, strict=True):
-            yield batch, n_words, np.fromfile(file, np.int32, n_words.sum())
+def read_codes(corpus: Corpus, folder: Path) -> Iterator[tuple[pa.RecordBatch, Array, Array]]:
+    """The documents again, with how many words they have, and the codes of those."""
+    with (folder / "codes").open("rb") as codes_file, (folder / "n_words").open("rb") as n_words_file:
+        for batch in corpus.batches(["doc_id", "split", "label"], ROWS):
+            n_words = np.fromfile(n_words_file, np.int64, len(batch))
+            yield batch, n_words, np.fromfile(codes_file, np.int32, n_words.sum())

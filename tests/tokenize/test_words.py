@@ -1,13 +1,22 @@
 """Documents cut into words, and the vocabulary that is made of them."""
 
+import csv
+import os
 import re
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines import layout
 from pipelines.artifacts.corpus import Corpus
 from pipelines.errors import Fault
+from pipelines.kernels import words as kernel
 from pipelines.method import Run
 from pipelines.tokenize import words
 from pipelines.tokenize.words import Params, tokenize
@@ -104,10 +113,61 @@ def many_small_pieces(monkeypatch):
 LINES = [(f"w{i % 7} w{i % 5} w{i}", ("train", "valid", "unlabelled")[i % 3]) for i in range(20)]
 
 
-def test_two_processes_write_the_same_bytes_as_one(tmp_path, many_small_pieces):
-    one, two = (tokens_of(tmp_path, LINES, threads=n, name=f"by-{n}") for n in (1, 2))
-    assert layout.hash_path(one.folder) == layout.hash_path(two.folder)
-    assert one.n_rows() == 20
+@pytest.mark.parametrize("pattern", [Params().pattern, r"\w+\b"], ids=["threads", "processes"])
+def test_several_write_the_same_bytes_as_one(tmp_path, many_small_pieces, pattern):
+    made = [tokens_of(tmp_path, LINES, threads=n, name=f"by-{n}", pattern=pattern) for n in (1, 2, 4)]
+    assert len({layout.hash_path(tokens.folder) for tokens in made}) == 1
+    assert made[0].n_rows() == 20
+
+
+def by_python_too(folder, corpus, **knobs):
+    """The hashes of what the kernel makes of a corpus, and of what Python's re makes of it."""
+    hashes = []
+    for cut in (kernel.cut, kernel.cut_plain):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "cut", cut)
+            tokens = tokenize(corpus, Params(**knobs), Run(folder / cut.__name__, threads=2))
+        hashes.append(layout.hash_path(tokens.folder))
+    return hashes
+
+
+def test_the_kernel_makes_of_real_notices_the_bytes_that_python_makes(tmp_path):
+    with (Path(__file__).parent.parent / "tiny" / "notices.csv").open(newline="") as file:
+        documents = [(row["text"], "train") for row in csv.DictReader(file)]
+    for i, pattern in enumerate([Params().pattern, "[a-z0-9]+", r"\w+"]):
+        found, expected = by_python_too(tmp_path / str(i), corpus_of(tmp_path / str(i), documents), pattern=pattern, min_count=1)
+        assert found == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("aAΣİßẞ'’ \u0301٣😀"), max_size=50), max_size=6))
+def test_the_kernel_makes_of_any_text_the_bytes_that_python_makes(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("any")
+    corpus = corpus_of(folder, [("one word at least", "train"), *((text, "train") for text in texts)])
+    found, expected = by_python_too(folder, corpus, min_count=1)
+    assert found == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("WORDLOOM_DATA" not in os.environ, reason="WORDLOOM_DATA names no folder with wikipedia/ in it")
+def test_the_kernel_makes_of_wikipedia_the_bytes_that_python_makes(tmp_path):
+    part = sorted((Path(os.environ["WORDLOOM_DATA"]) / "wikipedia").glob("*.parquet"))[0]
+    corpus = corpus_of(tmp_path, [(text, "train") for text in pq.read_table(part, columns=["text"])["text"].to_pylist()])
+    found, expected = by_python_too(tmp_path, corpus)
+    assert found == expected
+
+
+def test_a_text_that_is_not_utf8_is_a_fault():
+    broken = pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 2, 4], np.int32)), pa.py_buffer(b"ok\xf8\xff"))
+    with pytest.raises(Fault, match="has a text that is not UTF-8.*Convert its source"):
+        words.cut(broken, Params().pattern, True)
+
+
+def test_texts_from_the_midst_of_an_array_are_cut_alone():
+    texts = pa.array(["not", "this is", "", "it", "not"])
+    spelled, ends, codes, n_words = words.cut(texts[1:4], Params().pattern, True)
+    assert (spelled.tobytes(), ends.tolist(), codes.tolist(), n_words.tolist()) == (b"thisisit", [0, 4, 6, 8], [0, 1, 2], [2, 0, 1])
+    assert [len(array) for array in words.cut(pa.array([], pa.string()), Params().pattern, True)] == [0, 1, 0, 0]
 
 
 def test_the_bytes_do_not_depend_on_how_many_documents_make_a_piece(tmp_path, many_small_pieces):
