@@ -103,6 +103,45 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Mar
     return _svg(width, height, parts, "chart", ", ".join(series) + f" over {x_label}")
 
 
+def histogram(borders: Sequence[float], counts: dict[str, Sequence[int]], x_label: str, log: bool = False) -> Markup:
+    """Outlines of histograms over the same bins, each as shares of its own rows.
+
+    Args:
+        borders: of the bins, one more than there are bins.
+        counts: name -> rows in each bin.
+        log: bins grow with their numbers, so the axis does.
+    """
+    width, height, left, right, top, bottom = 340, 200, 46, 18, 10, 34
+    shares = {name: [n / max(sum(row), 1) for n in row] for name, row in counts.items()}
+    ticks = nice(0, max((share for row in shares.values() for share in row), default=0) or 1)
+    scale = (lambda v: math.log10(max(v, 1e-9))) if log else float
+    x0, x1 = scale(borders[0]), scale(borders[-1])
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (scale(x) - x0) / ((x1 - x0) or 1) * (width - left - right), top + (1 - y / ticks[-1]) * (height - top - bottom)
+
+    parts = []
+    for tick in ticks:
+        y = place(borders[0], tick)[1]
+        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - right))
+        parts.append(_text(left - 6, y + 3.5, f"{tick:.0%}" if ticks[1] >= 0.01 else f"{tick:.1%}", "dim", anchor="end"))
+    marks = [10.0**power for power in range(math.ceil(x0), math.floor(x1) + 1)] if log else nice(borders[0], borders[-1])
+    if log and len(marks) < 2:
+        marks = [borders[0], borders[-1]]
+    for mark in marks:
+        if borders[0] <= mark <= borders[-1]:
+            parts.append(_text(place(mark, 0)[0], height - bottom + 15, figure(mark), "dim", anchor="middle"))
+    parts.append(_text((left + width - right) / 2, height - 4, x_label, "dim", anchor="middle"))
+    for i, (name, row) in enumerate(shares.items()):
+        path = f"M{place(borders[0], 0)[0]:.1f} {place(borders[0], 0)[1]:.1f}"
+        for start, end, share in zip(borders, borders[1:], row, strict=False):
+            path += f"V{place(start, share)[1]:.1f}H{place(end, share)[0]:.1f}"
+        parts.append(
+            Markup('<path class="area s{}" d="{}V{:.1f}"><title>{}</title></path>').format(i % 6, path, place(borders[0], 0)[1], name)
+        )
+    return _svg(width, height, parts, "chart", f"distribution of {x_label}: " + ", ".join(counts))
+
+
 def interval(value: float, low: float | None, high: float | None, span: tuple[float, float]) -> Markup:
     """A dot at the value and a bar over its interval, on an axis that the rows of a table share."""
     width, height = 130, 16

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipelines import layout, registry
 from pipelines.errors import Fault
 from pipelines.layout import DAG, PARAMS, write_aside
-from pipelines.params import Row, load_yaml, read
+from pipelines.params import GATES, Row, load_yaml, read
 
 # `exec` in every cmd: the shell that DVC starts becomes the stage, so a killed DVC has no shell left
 # between it and the stage, which then ends too
@@ -63,10 +63,11 @@ def check_stage(root: Path, row: Row) -> None:
 def render(root: Path) -> str:
     """The text of dvc.yaml."""
     rows = _ordered(read(root))
+    gates = bool(load_yaml(root / PARAMS).get(GATES))
     stages: dict[str, Any] = {"params": _params_stage()}
     for row in rows:
         stages[stage_name(row.verb, row.name)] = _row_stage(row)
-        stages[gate_name(row.noun, row.name)] = _gate_stage(row)
+        stages[gate_name(row.noun, row.name)] = _gate_stage(root, row, gates)
     stages["report"] = _report_stage(rows)
     tree = {"stages": stages, "metrics": _metrics(rows), "plots": _plots(rows)}
     yaml = YAML()
@@ -136,11 +137,14 @@ def _sources(row: Row) -> list[str]:
     return found
 
 
-def _gate_stage(row: Row) -> dict[str, Any]:
+def _gate_stage(root: Path, row: Row, gates: bool) -> dict[str, Any]:
     noun = registry.VERBS[row.verb]
+    reference = layout.reference(row.noun, row.name)
+    asked = {*closure(noun.__module__), "pipelines/expect.py", "pipelines/reference.py"}
     return {
         "cmd": f"exec python -m pipelines check {row.noun} {row.name}",
-        "deps": [layout.artifact(row.noun, row.name), *sorted({*closure(noun.__module__), "pipelines/expect.py"})],
+        "deps": [layout.artifact(row.noun, row.name), *([reference] if (root / reference).exists() else []), *sorted(asked)],
+        **({"params": [GATES]} if gates else {}),
         "outs": [layout.pass_token(row.noun, row.name)],
         "meta": {"verb": "check", "row": f"{row.noun}-{row.name}", **registry.Placement().model_dump()},
     }

@@ -40,6 +40,11 @@ def gate_report(noun: str, row: str, kind: str = "json") -> str:
     return f"runs/checks/{noun}/{row}.{kind}"
 
 
+def reference(noun: str, row: str) -> str:
+    """What the last accepted artifact was like, committed; the gate compares with it."""
+    return f"reference/{noun}/{row}.json"
+
+
 def record(noun: str, row: str, digest: str) -> str:
     """What the run of a stage took; keyed by what it made, since artifacts carry no clock."""
     return f"{RECORDS}/{noun}/{row}-{digest[:12]}.json"

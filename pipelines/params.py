@@ -10,11 +10,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipelines import registry
+from pipelines.artifacts.suite import Thresholds
 from pipelines.errors import Fault, nearest
 from pipelines.layout import PARAMS
 from pipelines.method import Knobs
 
 ROW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+GATES = "gates"  # the key with thresholds, NOUN or NOUN.ROW -> threshold -> value
 
 
 class World(BaseModel):
@@ -69,7 +71,7 @@ def read(root: Path) -> list[Row]:
 def rows_of(tree: dict[str, Any]) -> list[Row]:
     """As `read`, of what such a file holds."""
     faults: list[str] = []
-    known = ["run", *registry.VERBS, "placement"]
+    known = ["run", *registry.VERBS, "placement", GATES]
     faults += [
         f"{PARAMS} has no place for {key!r}; it has {', '.join(known)}.{nearest(str(key), known)}" for key in tree if key not in known
     ]
@@ -87,12 +89,39 @@ def rows_of(tree: dict[str, Any]) -> list[Row]:
     for name in _mapping(tree.get("placement"), "placement", faults):
         if name not in names:
             faults.append(f"{PARAMS}: placement.{name} is not a row.{nearest(str(name), names)}")
+    gates = set(registry.NOUNS) | {f"{row.noun}.{row.name}" for row in rows}
+    for name in _mapping(tree.get(GATES), GATES, faults):
+        if name not in gates:
+            faults.append(f"{PARAMS}: {GATES}.{name} is no noun, and no NOUN.ROW of a row.{nearest(str(name), gates)}")
+        else:
+            noun, _, row_name = name.partition(".")
+            _thresholds(tree, noun, row_name, faults)
     faults += _cycles(rows)
     if not rows and not faults:
         faults.append(f"{PARAMS} has no rows; write one under any of {', '.join(registry.VERBS)}")
     if faults:
         raise Fault(list(dict.fromkeys(faults)))
     return rows
+
+
+def thresholds(root: Path, noun: str, name: str) -> Thresholds:
+    """Of the gate after a row's artifact: the noun's own, but for what `gates:` says. Raises Fault."""
+    faults: list[str] = []
+    tree = load_yaml(root / PARAMS) if (root / PARAMS).exists() else {}
+    found = _thresholds(tree, noun, name, faults)
+    if faults:
+        raise Fault(list(dict.fromkeys(faults)))
+    return found
+
+
+def _thresholds(tree: dict[str, Any], noun: str, name: str, faults: list[str]) -> Any:
+    """Those of NOUN, with those of NOUN.ROW over them where there is a row."""
+    written = _mapping(tree.get(GATES), GATES, [])
+    values: dict[str, Any] = {}
+    for key in [noun, f"{noun}.{name}"] if name else [noun]:
+        values |= _mapping(written.get(key), f"{GATES}.{key}", faults)
+    where = f"{GATES}.{noun}.{name}" if f"{noun}.{name}" in written else f"{GATES}.{noun}"
+    return _collect(faults, where, registry.NOUNS[noun].thresholds, values, "it takes", what="threshold")
 
 
 def read_row(root: Path, verb: str, name: str) -> Row:
@@ -161,7 +190,13 @@ def _input_rows(
 
 
 def _collect(
-    faults: list[str], where: str, model: type[BaseModel], values: Any, takes: str = "it takes", also: list[str] | None = None
+    faults: list[str],
+    where: str,
+    model: type[BaseModel],
+    values: Any,
+    takes: str = "it takes",
+    also: list[str] | None = None,
+    what: str = "knob",
 ) -> Any:
     """`model(**values)`; on failure adds a line for each fault and gives None."""
     if not isinstance(values, dict):
@@ -175,7 +210,7 @@ def _collect(
             key = ".".join(str(part) for part in error["loc"])
             if error["type"] == "extra_forbidden":
                 options = sorted([*fields, *(also or [])])
-                faults.append(f"{PARAMS}: {where} has no knob {key!r}; {takes} {', '.join(options)}.{nearest(key, options)}")
+                faults.append(f"{PARAMS}: {where} has no {what} {key!r}; {takes} {', '.join(options)}.{nearest(key, options)}")
             else:
                 reason = re.sub(r"^(Value error, |Input |String |List )", "", error["msg"])
                 faults.append(f"{PARAMS}: {where}.{key} is {error['input']!r}; it {reason}" if key else f"{PARAMS}: {where}: {reason}")

@@ -61,6 +61,7 @@ class Gate:
     state: str = "not run"  # passed, failed
     n_expectations: int = 0
     failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # what failed and does not close the gate
     page: str = ""  # link to the full report
     seconds: float | None = None
 
@@ -177,9 +178,12 @@ def _gate(root: Path, stage: Stage, token: dict[str, Any]) -> Gate:
     if token:
         gate.state, gate.n_expectations = "passed", len(token.get("checked", []))
     elif full:
-        failed = [result for result in full.get("results", []) if not result["success"]]
+        failed = [result for result in full.get("results", []) if not result["success"] and result.get("severity") != "warn"]
         gate.state, gate.n_expectations = "failed", len(full["results"])
         gate.failures = [line for result in failed for line in sentences(result)]
+    if full.get("artifact") == token.get("artifact") or not token:
+        warned = [result for result in full.get("results", []) if not result["success"] and result.get("severity") == "warn"]
+        gate.warnings = [line for result in warned for line in sentences(result)]
     return gate
 
 

@@ -22,7 +22,7 @@ from pipelines.dag import check_stage, stage_name
 from pipelines.errors import Fault
 from pipelines.live import teller
 from pipelines.method import Run
-from pipelines.params import Row, load_yaml, read_row
+from pipelines.params import Row, load_yaml, read_row, thresholds
 from pipelines.registry import MAKER, NOUNS
 
 
@@ -134,7 +134,7 @@ def check_token(root: Path, noun: str, name: str, digest: str | None = None) -> 
         raise Fault(
             f"{noun}/{name} has not passed its gate: the pass token names artifact {str(token.get('artifact'))[:12]}, this is {digest[:12]}. {again}"
         )
-    if token.get("suite") != suite_hash(NOUNS[noun]):
+    if token.get("suite") != suite_hash(NOUNS[noun], thresholds(root, noun, name)):
         raise Fault(f"{noun}/{name} passed a gate of other expectations than today's. {again}")
     return digest
 

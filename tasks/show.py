@@ -74,16 +74,19 @@ def _gate(root: Path, noun_row: str, since: float) -> None:
     if told and not report["success"]:
         emit("gate", "failed", (noun, row), root, **gate_facts(report), page=address(root, page) or page)
     verdict = "open" if report["success"] else "CLOSED"
-    _table(key("gate", noun, row), gate_rows(report), f"The gate after {noun}/{row} is **{verdict}**. Full report: {where(root, page)}")
-    if not report["success"]:  # of an open one the line above is enough
-        _link(root, page, key("page-gate", noun, row), f"The gate after {noun}/{row} is {verdict}: its failing rows, and Data Docs")
+    n_warnings = sum(not result["success"] and warns(result) for result in report["results"])
+    warned = f", with {n_warnings} warning{'s' * (n_warnings > 1)}" if n_warnings else ""
+    told = f"The gate after {noun}/{row} is **{verdict}**{warned}. Full report: {where(root, page)}"
+    _table(key("gate", noun, row), gate_rows(report), told)
+    if not report["success"] or n_warnings:  # of an open one the line above is enough
+        _link(root, page, key("page-gate", noun, row), f"The gate after {noun}/{row} is {verdict}: what was expected, and seen")
 
 
 def gate_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """A line per expectation, the failed ones first."""
+    """A line per expectation, the failed ones first, then those that warn."""
     return [
         {
-            "passed": "yes" if result["success"] else "NO",
+            "passed": "yes" if result["success"] else "warning" if warns(result) else "NO",
             "column": result["column"] or "",
             "rows that fail": result["n_failed"],
             "share": f"{result['share_failed']:.2%}",
@@ -92,14 +95,19 @@ def gate_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
             "observed": "" if result["observed"] is None else str(result["observed"]),
             "expectation": result["expectation"],
         }
-        for result in sorted(report["results"], key=lambda result: result["success"])
+        for result in sorted(report["results"], key=lambda result: (result["success"], warns(result)))
     ]
+
+
+def warns(result: dict[str, Any]) -> bool:
+    """Whether an expectation does not close its gate."""
+    return bool(result.get("severity") == "warn")
 
 
 def gate_facts(report: dict[str, Any]) -> dict[str, Any]:
     """What the event of a closed gate says: which artifact, how many expectations, and those that fail."""
     said = ("column", "expectation", "why", "observed", "n_failed", "share_failed")
-    failed = [result for result in report["results"] if not result["success"]]
+    failed = [result for result in report["results"] if not result["success"] and not warns(result)]
     return {
         "artifact": report["artifact"],
         "expectations": len(report["results"]),

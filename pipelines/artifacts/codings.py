@@ -3,13 +3,14 @@
 table codings   item, coding, error; holds the model whose decoder gives the vector back
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.artifacts.matrix import Matrix
-from pipelines.artifacts.parquet import Table, column, expect, list_of
+from pipelines.artifacts.matrix import Matrix, MatrixThresholds
+from pipelines.artifacts.parquet import Table, column, list_of
+from pipelines.artifacts.suite import expect
 
 
 class Codings(Matrix):
@@ -23,21 +24,17 @@ class Codings(Matrix):
             sized="coding",
         )
     }
-    key: ClassVar = ["item"]
-    expectations: ClassVar = [
-        expect("table_row_count_to_be_between", "there is at least one coding", min_value=1),
-        expect("column_values_to_be_unique", "an item is coded once", column="item"),
-        expect("column_values_to_be_between", "every number of a coding is finite", column="n_not_finite", max_value=0),
-        expect("column_values_to_not_be_null", "every coding has an error", column="error"),
-        expect("column_values_to_be_between", "an error is a squared distance, so at least 0", column="error", min_value=0),
-        expect(
-            "column_stdev_to_be_between",
-            "codings differ: what is the same for all items carries nothing",
-            column="norm",
-            min_value=0,
-            strict_min=True,
-        ),
-    ]
+    plots: ClassVar = ["norm", "error"]
+
+    @classmethod
+    def expectations(cls, t: MatrixThresholds) -> list[dict[str, Any]]:
+        return [
+            *super().expectations(t),
+            expect("column_values_to_not_be_null", "every coding has an error", column="error"),
+            expect("column_values_to_be_between", "an error is a squared distance, so at least 0", column="error", min_value=0),
+            expect("column_stdev_to_be_between", "codings differ: what is the same for all items carries nothing", column="norm",
+                   min_value=0, strict_min=True),
+        ]  # fmt: skip
 
     def profile(self) -> pd.DataFrame:
         """As of every matrix, and error."""

@@ -2,38 +2,67 @@
 
 table counts   row, col, count; one row per pair that was seen, row and col are token_ids of vocab
 table vocab    token_id, token, count; the vocabulary of the tokens that were counted
+table documents   doc_id, split, label; where a row is a document and not a token: which one. Else empty
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pydantic import Field
+from scipy.sparse import csr_array
 
-from pipelines.artifacts.parquet import ROW_GROUP, Artifact, Table, column, expect
-from pipelines.artifacts.tokens import VOCAB
+from pipelines.artifacts.corpus import SPLITS
+from pipelines.artifacts.parquet import ROW_GROUP, Artifact, Table, column
+from pipelines.artifacts.suite import Thresholds, expect
+from pipelines.artifacts.tokens import UNKNOWN_ID, VOCAB
+from pipelines.errors import Fault
+
+
+class CountsThresholds(Thresholds):
+    asymmetry: float = Field(0.001, ge=0)  # of a token's row and column, relative to both
+    row_sums: float = Field(3.0, gt=0)  # a row's sum, in sums that its token's sightings let expect
+
+
+ROUNDING = 1e-4  # of float32 counts
+OFTEN = 20  # sightings from which on a row's sum is looked at
 
 
 class Counts(Artifact):
     noun = "counts"
     tables: ClassVar = {
         "counts": Table(
-            column("row", pa.int32(), "the word", "token_id"),
+            column("row", pa.int32(), "the word, or the place of a document in table documents", "token_id"),
             column("col", pa.int32(), "the context word", "token_id"),
             column("count", pa.float32(), "weighted sightings, above 0", "sightings"),
         ),
         "vocab": VOCAB,
+        "documents": Table(
+            column("doc_id", pa.string(), "names the document, unique"),
+            column("split", pa.string(), "one of " + ", ".join(SPLITS)),
+            column("label", pa.string(), "its class", nullable=True),
+        ),
     }
     key: ClassVar = ["token_id", "token"]
-    expectations: ClassVar = [
-        expect("table_row_count_to_be_between", "a vocabulary of at least two tokens", min_value=2),
-        expect("column_values_to_be_between", "counts are sightings, so above 0", column="n_not_positive", max_value=0),
-        expect("column_values_to_be_between", "pairs are sorted by row, then column, each once", column="n_unsorted", max_value=0),
-        expect("column_values_to_be_between", "row and col are token_ids of vocab", column="n_outside", max_value=0),
-        expect("column_sum_to_be_between", "at least one pair was seen", column="n_pairs", min_value=1),
-        expect("column_min_to_be_between", "no row's sightings sum to less than 0", column="total", min_value=0),
-    ]
+    plots: ClassVar = ["n_pairs"]
+    thresholds = CountsThresholds
+
+    @classmethod
+    def expectations(cls, t: CountsThresholds) -> list[dict[str, Any]]:
+        return [
+            expect("table_row_count_to_be_between", "a vocabulary of at least two tokens", min_value=2),
+            expect("column_values_to_be_between", "counts are sightings, so above 0", column="n_not_positive", max_value=0),
+            expect("column_values_to_be_between", "pairs are sorted by row, then column, each once", column="n_unsorted", max_value=0),
+            expect("column_values_to_be_between", "row and col are token_ids of vocab", column="n_outside", max_value=0),
+            expect("column_sum_to_be_between", "at least one pair was seen", column="n_pairs", min_value=1),
+            expect("column_min_to_be_between", "no row's sightings sum to less than 0", column="total", min_value=0),
+            expect("column_values_to_be_between", "where most rows are as their columns, all are: the matrix is symmetric", "asymmetry",
+                   column="asymmetry", max_value=t.asymmetry),
+            expect("column_values_to_be_between", "a row sums to what its token's sightings let expect", "row_sums", "warn",
+                   column="sum_beside_expected", max_value=t.row_sums, mostly=0.999, show=("total",)),
+        ]  # fmt: skip
 
     def vocab(self) -> pa.Table:
         return self.read("vocab")
@@ -42,31 +71,83 @@ class Counts(Artifact):
         """token_id -> token."""
         return self.read("vocab", ["token"]).column("token").to_pylist()
 
+    def documents(self) -> pa.Table:
+        """doc_id, split, label of each row. Raises Fault where rows are tokens."""
+        table = self.read("documents")
+        if not len(table):
+            raise Fault(
+                f"{self.name}: its rows are tokens; a row of cooccur with the method `documents` has documents for rows. Name one of those"
+            )
+        return table
+
+    def words_only(self) -> None:
+        """Raises Fault where rows are documents."""
+        if self.n_rows("documents"):
+            raise Fault(f"{self.name}: its rows are documents; this method needs words near words, as the method `windowed` counts them")
+
     def blocks(self, n_pairs: int = ROW_GROUP) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(row int32, col int32, count float32) of at most `n_pairs` pairs, in the matrix' order."""
         for batch in self.batches(rows=n_pairs):
             row, col, count = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("row", "col", "count"))
             yield row, col, count
 
+    def sparse(self) -> csr_array:
+        """(rows, vocabulary) float32, the whole matrix in memory: 8 bytes a pair."""
+        n_rows, n_columns = self.n_rows("documents") or self.n_rows("vocab"), self.n_rows("vocab")
+        table = self.read()
+        row, col, count = (table.column(name).to_numpy() for name in ("row", "col", "count"))
+        starts = np.searchsorted(row, np.arange(n_rows + 1))
+        return csr_array((count, col, starts), shape=(n_rows, n_columns))
+
     def profile(self) -> pd.DataFrame:
-        """One row per token: n_pairs, total, and how many of its pairs are not positive, out of order, outside vocab."""
-        vocab = self.vocab()
-        n_vocab = vocab.num_rows
-        n_pairs, n_not_positive, n_unsorted, n_outside = (np.zeros(n_vocab, np.int64) for _ in range(4))
-        total = np.zeros(n_vocab)
+        """One row per token, or document: n_pairs, total, and how many of its pairs are not positive, out of order, outside.
+
+        asymmetry: how far its row is from its column, 0 to 1; 0 for all where the matrix is of one direction, or of documents.
+        sum_beside_expected: its total, beside what a token with as many sightings has on average; 1 for the rare, and documents.
+        """
+        vocab, documents = self.vocab(), self.read("documents", ["doc_id"])
+        names = (documents if len(documents) else vocab.select(["token"])).column(0).to_pylist()
+        n_rows, n_vocab = len(names), vocab.num_rows
+        n_pairs, n_not_positive, n_unsorted, n_outside = (np.zeros(n_rows, np.int64) for _ in range(4))
+        total, along = np.zeros(n_rows), np.zeros(n_rows)
+        across = np.zeros(n_vocab)
+        # sums with random weights: equal for all tokens only where the matrix is its own transpose (Freivalds 1977)
+        weight = np.random.default_rng(1).uniform(0.5, 1.5, max(n_rows, n_vocab))
         last = -1
         for row, col, count in self.blocks():
-            home = np.clip(row, 0, n_vocab - 1)  # where a fault is booked when the row itself is the fault
+            home = np.clip(row, 0, n_rows - 1)  # where a fault is booked when the row itself is the fault
             position = row.astype(np.int64) * n_vocab + col
-            n_pairs += np.bincount(home, minlength=n_vocab)
-            total += np.bincount(home, weights=np.nan_to_num(count), minlength=n_vocab)
+            n_pairs += np.bincount(home, minlength=n_rows)
+            clean, other = np.nan_to_num(count), np.clip(col, 0, n_vocab - 1)
+            total += np.bincount(home, weights=clean, minlength=n_rows)
+            along += np.bincount(home, weights=clean * weight[other], minlength=n_rows)
+            across += np.bincount(other, weights=clean * weight[home], minlength=n_vocab)
             # not (count > 0) is also true of a NaN
-            n_not_positive += np.bincount(home[~(count > 0)], minlength=n_vocab)
-            n_unsorted += np.bincount(home[np.diff(position, prepend=last) <= 0], minlength=n_vocab)
-            n_outside += np.bincount(home[(row < 0) | (row >= n_vocab) | (col < 0) | (col >= n_vocab)], minlength=n_vocab)
+            n_not_positive += np.bincount(home[~(count > 0)], minlength=n_rows)
+            n_unsorted += np.bincount(home[np.diff(position, prepend=last) <= 0], minlength=n_rows)
+            n_outside += np.bincount(home[(row < 0) | (row >= n_rows) | (col < 0) | (col >= n_vocab)], minlength=n_rows)
             last = position[-1] if len(position) else last
+        if len(documents):
+            asymmetry, beside = np.zeros(n_rows), np.ones(n_rows)
+        else:
+            asymmetry, beside = _asymmetry(along, across), _beside_expected(total, vocab.column("count").to_numpy())
         return pd.DataFrame({
-            "token_id": vocab.column("token_id").to_numpy(), "token": vocab.column("token").to_pylist(),
-            "n_pairs": n_pairs, "total": total,
+            "token_id": np.arange(n_rows), "token": names,
+            "n_pairs": n_pairs, "total": total, "asymmetry": asymmetry, "sum_beside_expected": beside,
             "n_not_positive": n_not_positive, "n_unsorted": n_unsorted, "n_outside": n_outside,
         })  # fmt: skip
+
+
+def _asymmetry(along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Of each row and column, 0 to 1; 0 for all where most differ: the matrix is not meant to be symmetric."""
+    both = np.abs(along) + np.abs(across)
+    found = np.abs(along - across) / np.maximum(both, 1e-30)
+    paired = both > 0
+    return found if paired.any() and (found[paired] < ROUNDING).mean() > 0.5 else np.zeros(len(found))
+
+
+def _beside_expected(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Each row's sum over what its sightings let expect: as many for each sighting as the average token has."""
+    asked = (count >= OFTEN) & (np.arange(len(count)) != UNKNOWN_ID)
+    each = total[asked].sum() / max(count[asked].sum(), 1)
+    return np.where(asked & (each > 0), total / np.maximum(count * each, 1e-30), 1.0)

@@ -5,15 +5,25 @@ table predictions   doc_id, split, label or null, predicted, probabilities; null
 table classes       class_id, label; class_id is the place in `probabilities`
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from pipelines.artifacts.corpus import SPLITS
-from pipelines.artifacts.parquet import Artifact, Table, column, expect, list_of
+from pipelines.artifacts.parquet import Artifact, Table, column, list_of
+from pipelines.artifacts.suite import Measure, Thresholds, expect, expect_measure
+
+PROFILE = ["doc_id", "split", "predicted", "sum", "lowest", "highest", "n_not_finite", "known_class", "most_probable", "test_label_shown"]
+TIE = 1e-6  # probabilities nearer than this are the same
+
+
+class PredictionsThresholds(Thresholds):
+    sum: float = Field(0.001, ge=0)  # how far from 1 the probabilities of a document may sum
+    one_class: float = Field(0.99, ge=0, le=1)  # share of the class that is predicted most
 
 
 class Predictions(Artifact):
@@ -33,19 +43,25 @@ class Predictions(Artifact):
         ),
     }
     key: ClassVar = ["doc_id", "split"]
-    expectations: ClassVar = [
-        expect("table_row_count_to_be_between", "there is at least one prediction", min_value=1),
-        expect("column_values_to_be_unique", "a doc_id names one document", column="doc_id"),
-        expect("column_values_to_be_between", "every probability is finite", column="n_not_finite", max_value=0),
-        expect("column_values_to_be_between", "the probabilities of a document sum to 1", column="sum", min_value=0.999, max_value=1.001),
-        expect("column_values_to_be_between", "a probability is at least 0", column="lowest", min_value=0),
-        expect(
-            "column_values_to_be_in_set",
-            "no label of the test set is shown; wordloom final alone reads them",
-            column="test_label_shown",
-            value_set=[False],
-        ),
-    ]
+    plots: ClassVar = ["highest"]
+    thresholds = PredictionsThresholds
+
+    @classmethod
+    def expectations(cls, t: PredictionsThresholds) -> list[dict[str, Any]]:
+        return [
+            expect("table_row_count_to_be_between", "there is at least one prediction", min_value=1),
+            expect("column_values_to_be_unique", "a doc_id names one document", column="doc_id"),
+            expect("column_values_to_be_between", "every probability is finite", column="n_not_finite", max_value=0),
+            expect("column_values_to_be_between", "the probabilities of a document sum to 1", "sum",
+                   column="sum", min_value=1 - t.sum, max_value=1 + t.sum),
+            expect("column_values_to_be_between", "a probability is at least 0", column="lowest", min_value=0),
+            expect("column_values_to_be_between", "a probability is at most 1", "sum", column="highest", max_value=1 + t.sum),
+            expect("column_values_to_be_in_set", "what is predicted is one of the classes", column="known_class", value_set=[True], show=("predicted",)),
+            expect("column_values_to_be_in_set", "what is predicted is the most probable class", column="most_probable", value_set=[True], show=("predicted",)),
+            expect("column_values_to_be_in_set", "no label of the test set is shown; wordloom final alone reads them",
+                   column="test_label_shown", value_set=[False]),
+            expect_measure("one_class", "not all documents are taken for the same class; share of the largest", "warn", at_most=t.one_class),
+        ]  # fmt: skip
 
     def classes(self) -> list[str]:
         """class_id -> label."""
@@ -59,7 +75,8 @@ class Predictions(Artifact):
         return table.select(["doc_id", "label", "predicted"]).to_pandas(), probabilities.reshape(table.num_rows, size)
 
     def profile(self) -> pd.DataFrame:
-        """doc_id, split, predicted, sum and lowest of its probabilities, n_not_finite, test_label_shown."""
+        """doc_id, split, predicted; sum, lowest and highest of its probabilities; n_not_finite, known_class, most_probable, test_label_shown."""
+        place = {label: i for i, label in enumerate(self.classes())}
         parts = []
         for batch in self.batches():
             kind = batch.schema.field("probabilities").type
@@ -67,13 +84,23 @@ class Predictions(Artifact):
             frame = batch.select(["doc_id", "split", "label", "predicted"]).to_pandas()
             shown = (frame["split"] == "test") & frame["label"].notna()
             clean = np.nan_to_num(p.astype(np.float64))
+            predicted = np.array([place.get(label, -1) for label in frame["predicted"]], np.int64)
+            known = (predicted >= 0) & (predicted < p.shape[1])
+            chosen = clean[np.arange(len(clean)), np.where(known, predicted, 0)]
             parts.append(
                 frame.drop(columns="label").assign(
                     sum=clean.sum(axis=1),
                     lowest=clean.min(axis=1, initial=1.0),
+                    highest=clean.max(axis=1, initial=0.0),
                     n_not_finite=(~np.isfinite(p)).sum(axis=1),
+                    known_class=known,
+                    most_probable=~known | (chosen >= clean.max(axis=1, initial=0.0) - TIE),
                     test_label_shown=shown,
                 )
             )
-        columns = ["doc_id", "split", "predicted", "sum", "lowest", "n_not_finite", "test_label_shown"]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PROFILE)
+
+    def measures(self, profile: pd.DataFrame) -> dict[str, Measure]:
+        shares = profile["predicted"].value_counts(normalize=True)
+        examples = [{"predicted": label, "share": round(share, 4)} for label, share in shares.head(10).items()]
+        return {"one_class": Measure(float(shares.max()) if len(shares) else None, examples)}

@@ -12,7 +12,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.artifacts.parquet import Artifact, Table, column, expect
+from pipelines.artifacts.parquet import Artifact, Table, column
+from pipelines.artifacts.suite import Thresholds, expect
+
+# what a metric can be; one that is not here can be any number
+UNIT = (0.0, 1.0)
+RANGES: dict[str, tuple[float, float]] = {
+    "accuracy": UNIT, "accuracy_all": UNIT, "accuracy_majority": UNIT, "macro_f1": UNIT, "coverage": UNIT, "words_known": UNIT,
+    "spearman": (-1.0, 1.0), "spearman_all": (-1.0, 1.0), "nearest_cosine": (-1.0, 1.0), "explained_variance": (-np.inf, 1.0),
+    "log_loss": (0.0, np.inf), "mean_squared_error": (0.0, np.inf), "bytes_per_item": (0.0, np.inf), "ratio": (0.0, np.inf),
+}  # fmt: skip
+ROUNDING = 1e-6
 
 
 class Scores(Artifact):
@@ -30,13 +40,17 @@ class Scores(Artifact):
         )
     }
     key: ClassVar = ["of", "metric", "on"]
-    expectations: ClassVar = [
-        expect("table_row_count_to_be_between", "there is at least one figure", min_value=1),
-        expect("column_values_to_be_between", "every figure is finite", column="n_not_finite", max_value=0),
-        expect("column_values_to_be_between", "n is a number of cases", column="n", min_value=0),
-        expect("column_values_to_be_in_set", "a figure lies inside its interval", column="inside_interval", value_set=[True]),
-        expect("column_values_to_be_unique", "a figure is named once", column="name"),
-    ]
+
+    @classmethod
+    def expectations(cls, t: Thresholds) -> list[dict[str, Any]]:
+        return [
+            expect("table_row_count_to_be_between", "there is at least one figure", min_value=1),
+            expect("column_values_to_be_between", "every figure is finite", column="n_not_finite", max_value=0),
+            expect("column_values_to_be_between", "n is a number of cases", column="n", min_value=0),
+            expect("column_values_to_be_in_set", "a figure lies inside its interval", column="inside_interval", value_set=[True], show=("value", "low", "high")),
+            expect("column_values_to_be_in_set", "a figure is one that its metric can have", column="in_range", value_set=[True], show=("value",)),
+            expect("column_values_to_be_unique", "a figure is named once", column="name"),
+        ]  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
         return self.read().to_pandas()
@@ -53,12 +67,14 @@ class Scores(Artifact):
         (self.folder / "metrics.json").write_text(json.dumps(self.metrics(), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
     def profile(self) -> pd.DataFrame:
-        """The table without its note, and name, n_not_finite, inside_interval."""
+        """The table without its note, and name, n_not_finite, inside_interval, in_range."""
         frame = self.frame().drop(columns="note")
         bounds = frame[["value", "low", "high"]].astype(float)
+        least, most = np.array([RANGES.get(metric, (-np.inf, np.inf)) for metric in frame["metric"]]).reshape(-1, 2).T
         return frame.assign(
             name=frame["of"] + " " + frame["metric"] + " " + frame["on"],
             n_not_finite=(~np.isfinite(bounds["value"])).astype(int),
+            in_range=~((bounds["value"] < least - ROUNDING) | (bounds["value"] > most + ROUNDING)),
             inside_interval=~((bounds["value"] < bounds["low"]) | (bounds["value"] > bounds["high"])),
         )
 

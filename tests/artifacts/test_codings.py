@@ -8,6 +8,7 @@ import pytest
 from pipelines.artifacts.codings import Codings
 from pipelines.errors import Fault
 from pipelines.method import Run
+from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
 
 
 def codings(folder, matrix, error=None, items=None):
@@ -65,12 +66,8 @@ def test_the_profile_shows_numbers_that_are_not_finite_and_what_was_lost(tmp_pat
     assert profile["error"].tolist() == [0.25, 1, -1]
 
 
-def test_every_expectation_is_of_a_column_of_the_profile(tmp_path):
-    columns = set(codings(tmp_path / "c", [[1, 2]]).profile().columns)
-    named = [e["kwargs"]["column"] for e in Codings.expectations if "column" in e["kwargs"]]
-    assert named
-    assert set(named) <= columns
-    assert set(Codings.key) <= columns
+def test_the_gate_asks_only_what_there_is(tmp_path):
+    assert_asks_only_what_there_is(codings(tmp_path / "c", [[1, 2]]))
 
 
 def test_a_table_without_its_error_or_with_short_numbers_is_refused(tmp_path):
@@ -91,3 +88,17 @@ def test_a_file_that_was_cut_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(Fault, match="codings/c: .* is not a readable Parquet file"):
         made.verify()
+
+
+def test_codings_that_differ_pass_and_those_of_one_point_close_the_gate(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(200, 4))
+    assert failing(codings(tmp_path / "good", matrix)) == {}
+    collapsed = closing(codings(tmp_path / "bad", np.ones((200, 4))))
+    assert {"norm", "effective_rank", "near_identical"} <= set(collapsed)
+
+
+def test_a_coordinate_that_is_the_same_for_all_is_a_warning_that_names_it(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(200, 4))
+    matrix[:, 2] = 0.5
+    result = failing(codings(tmp_path / "c", matrix))["dead_coordinates"]
+    assert (result["severity"], result["observed"], result["examples"]) == ("warn", 0.25, [{"coordinate": 2}])

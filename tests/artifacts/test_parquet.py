@@ -86,8 +86,26 @@ def test_a_table_nobody_wrote_to_is_a_table_of_no_rows(tmp_path):
 
 def test_columns_that_are_missing_or_not_known_are_refused_by_name(tmp_path):
     out = parquet.Writer(Vectors, tmp_path / "v")
-    with pytest.raises(TypeError, match=r"vectors: vectors has columns \['count', 'item', 'vector'\], was given \['item', 'norm'\]"):
+    with pytest.raises(
+        TypeError, match=r"vectors: vectors has columns \['count', 'item', 'label', 'vector'\], was given \['item', 'norm'\]"
+    ):
         out.append(item=["a"], norm=[1.0])
+    with pytest.raises(TypeError, match=r"was given \['count', 'item', 'label'\]"):
+        out.append(item=["a"], count=[1], label=["x"])
+    with pytest.raises(TypeError, match=r"was given \['count', 'item', 'norm', 'vector'\]"):
+        out.append(item=["a"], count=[1], vector=np.zeros((1, 2)), norm=[1.0])
+
+
+def test_a_column_that_may_be_null_and_is_not_given_is_null(tmp_path):
+    with parquet.Writer(Vectors, tmp_path / "v") as out:
+        out.append(item=["a", "b"], count=[1, 2], vector=np.eye(2))
+        out.append(item=["c"], count=[3], label=["x"], vector=np.ones((1, 2)))
+    assert out.artifact.read(columns=["item", "label"]).to_pylist() == [
+        {"item": "a", "label": None},
+        {"item": "b", "label": None},
+        {"item": "c", "label": "x"},
+    ]
+    out.artifact.verify()
 
 
 def test_a_null_where_none_may_be_is_not_written(tmp_path):
@@ -161,9 +179,10 @@ def test_all_that_is_wrong_with_a_schema_is_said_at_once(tmp_path):
         Vectors(folder).read()
     said = [fault.split("vectors.parquet: ")[1].split(". Delete")[0] for fault in caught.value.faults]
     assert said[:2] == ["column 'item' is int64, not string", "column 'count' (int64) is missing"]
-    assert said[2].startswith("column 'vector' is list<")
-    assert said[3] == "column 'norm' is not known"
-    assert len(said) == 4
+    assert said[2] == "column 'label' (string) is missing"
+    assert said[3].startswith("column 'vector' is list<")
+    assert said[4] == "column 'norm' is not known"
+    assert len(said) == 5
 
 
 @pytest.mark.parametrize("keep", [0, 4, 0.5, 0.99])

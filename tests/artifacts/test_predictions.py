@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.artifacts.predictions import Predictions
 from pipelines.method import Run
+from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
 
 
 def predictions(folder, rows, classes=("neg", "pos")):
@@ -46,12 +47,8 @@ def test_the_profile_shows_a_label_of_test_and_sums_that_are_not_one(tmp_path):
     assert profile["n_not_finite"].tolist() == [0, 0, 0, 0, 0, 1]
 
 
-def test_every_expectation_is_of_a_column_of_the_profile(tmp_path):
-    columns = set(predictions(tmp_path / "p", ROWS).profile().columns)
-    named = [e["kwargs"]["column"] for e in Predictions.expectations if "column" in e["kwargs"]]
-    assert named
-    assert set(named) <= columns
-    assert set(Predictions.key) <= columns
+def test_the_gate_asks_only_what_there_is(tmp_path):
+    assert_asks_only_what_there_is(predictions(tmp_path / "p", ROWS))
 
 
 def test_of_no_document_there_is_a_profile_of_no_row(tmp_path):
@@ -67,3 +64,46 @@ def test_as_many_classes_as_there_are(tmp_path):
     frame, p = made.frame("valid")
     assert frame["predicted"].tolist() == ["d"]
     assert p.shape == (1, 4)
+
+
+GOOD = [("valid", label, p) for label, p in (("pos", [0.25, 0.75]), ("neg", [0.9, 0.1]), ("neg", [0.5, 0.5]))]
+
+
+def test_predictions_that_are_probabilities_pass(tmp_path):
+    assert failing(predictions(tmp_path / "p", GOOD)) == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        (("valid", "neg", [0.5, 0.4]), "sum"),
+        (("valid", "neg", [1.2, -0.2]), "lowest"),
+        (("valid", "neg", [1.2, -0.2]), "highest"),
+        (("valid", "neg", [np.nan, 1]), "n_not_finite"),
+        (("test", "neg", [0.5, 0.5]), "test_label_shown"),
+    ],
+)
+def test_what_is_no_probability_closes_the_gate_which_names_the_document(tmp_path, row, column):
+    made = predictions(tmp_path / "p", [*GOOD, row])
+    assert column in closing(made)
+    assert [example["doc_id"] for example in failing(made)[column]["examples"]] == ["d3"]
+
+
+@pytest.mark.parametrize(("predicted", "column"), [("nonsense", "known_class"), ("neg", "most_probable")])
+def test_a_class_that_is_none_or_not_the_most_probable_closes_the_gate(tmp_path, predicted, column):
+    with Run(tmp_path / "p").open(Predictions) as out:
+        out.append("classes", class_id=[0, 1], label=["neg", "pos"])
+        out.append(
+            doc_id=["a", "b"],
+            split=["valid"] * 2,
+            label=["pos", "neg"],
+            predicted=[predicted, "neg"],
+            probabilities=[[0.1, 0.9], [0.8, 0.2]],
+        )
+    assert closing(out.artifact) == [column]
+    assert failing(out.artifact)[column]["examples"][0]["doc_id"] == "a"
+
+
+def test_one_class_for_all_is_a_warning(tmp_path):
+    result = failing(predictions(tmp_path / "p", [("valid", "neg", [0.9, 0.1])] * 5))["one_class"]
+    assert (result["severity"], result["examples"]) == ("warn", [{"predicted": "neg", "share": 1.0}])

@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.method import Run
+from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
 
 
 def write(folder, *figures):
@@ -35,6 +36,8 @@ def test_metrics_json_says_what_the_table_says(tmp_path):
         ({**GOOD, "value": 0.7}, "inside_interval", False),
         ({**GOOD, "low": 0.55}, "inside_interval", False),
         ({**GOOD, "n": -1}, "n", -1),
+        ({**GOOD, "value": 1.2, "low": None, "high": None}, "in_range", False),
+        ({**GOOD, "metric": "accuracy", "value": -0.1, "low": None, "high": None}, "in_range", False),
     ],
 )
 def test_the_profile_shows_a_figure_that_cannot_be(tmp_path, figure, column, bad):
@@ -64,3 +67,15 @@ def test_a_figure_must_have_a_value(tmp_path):
 
 def test_a_figure_that_is_no_number_is_left_for_the_gate_to_find(tmp_path):
     assert write(tmp_path / "x", {**GOOD, "value": float("nan")}).profile()["n_not_finite"].tolist() == [1]
+
+
+def test_the_gate_asks_only_what_there_is(tmp_path):
+    assert_asks_only_what_there_is(write(tmp_path / "x", GOOD))
+
+
+def test_an_accuracy_above_one_closes_the_gate_and_a_metric_that_nobody_knows_may_be_any_number(tmp_path):
+    good = [GOOD, {**GOOD, "metric": "my-own", "value": 40.0, "low": None, "high": None}]
+    assert failing(write(tmp_path / "good", *good)) == {}
+    bad = write(tmp_path / "bad", GOOD, {**GOOD, "metric": "accuracy", "value": 1.01, "low": None, "high": None})
+    assert closing(bad) == ["in_range"]
+    assert failing(bad)["in_range"]["examples"][0]["metric"] == "accuracy"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.tokens import Tokens
-from pipelines.expect import validate
 from pipelines.method import Run
+from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
 
 DOCUMENTS = [("a", "train", [1, 2, 0]), ("b", "valid", [2]), ("c", "train", []), ("d", "unlabelled", [0, 0]), ("e", "train", [1])]
 
@@ -58,12 +58,62 @@ def test_the_profile_counts_tokens_the_unknown_and_those_outside_the_vocabulary(
     assert profile["n_outside"].tolist() == [0, 0, 2]
 
 
+def test_the_gate_asks_only_what_there_is(tmp_path):
+    assert_asks_only_what_there_is(tokens_of(tmp_path))
+
+
+GOOD = [("a", "train", [1, 1, 2]), ("b", "train", [0, 1]), ("c", "valid", [1, 2])]
+
+
+def counted(tmp_path, count, documents=GOOD, token=("<unk>", "the", "sea")):
+    ids = [np.array(ids, np.int32) for _, _, ids in documents]
+    with Run(tmp_path / "words").open(Tokens) as out:
+        out.append("vocab", token_id=range(len(token)), token=list(token), count=count)
+        columns = {name: list(values) for name, values in zip(("doc_id", "split"), list(zip(*documents, strict=True))[:2], strict=True)}
+        out.append(**columns, label=["x"] * len(ids), token_ids=(np.concatenate(ids), np.cumsum([0, *map(len, ids)])))
+    return out.artifact
+
+
+@pytest.mark.parametrize("count", [[1, 3, 1], [1, 4, 2]])
+def test_counts_that_add_up_to_the_tokens_of_some_splits_pass(tmp_path, count):
+    assert failing(counted(tmp_path, count)) == {}
+
+
+def test_a_count_that_is_not_the_sightings_closes_the_gate_which_names_the_token(tmp_path):
+    tokens = counted(tmp_path, [1, 3, 5])
+    result = failing(tokens)["miscounted"]
+    assert (result["severity"], result["observed"]) == ("fail", 1)
+    assert [(line["token"], line["count"], line["seen"], line["splits"]) for line in result["examples"]] == [("sea", 5, 1, "train")]
+    assert closing(tokens, miscounted=1) == []
+
+
+def test_a_vocabulary_that_came_without_counts_is_not_asked_for_them(tmp_path):
+    assert failing(counted(tmp_path, [0, 0, 0])) == {}
+
+
+def test_a_token_that_is_in_the_vocabulary_twice_closes_the_gate(tmp_path):
+    result = failing(counted(tmp_path, [1, 3, 1], token=("<unk>", "the", "the")))["vocabulary"]
+    assert [line["token_id"] for line in result["examples"]] == [1, 2]
+
+
 def test_the_gate_names_a_document_without_tokens_and_one_with_an_id_outside_the_vocabulary(tmp_path):
-    results, _ = validate(tokens_of(tmp_path, [("good", "train", [1]), ("empty", "train", []), ("outside", "valid", [3])]))
-    named = {result["column"]: [example["doc_id"] for example in result["examples"]] for result in results if not result["success"]}
+    tokens = counted(tmp_path, [0, 1, 0], [("good", "train", [1]), ("empty", "train", []), ("outside", "valid", [3])])
+    named = {column: [example["doc_id"] for example in result["examples"]] for column, result in failing(tokens).items()}
     assert named == {"n_tokens": ["empty"], "n_outside": ["outside"]}
+    assert closing(tokens, empty=0.5) == ["n_outside"]
 
 
-def test_the_gate_closes_when_most_tokens_are_unknown(tmp_path):
-    results, _ = validate(tokens_of(tmp_path, [("a", "train", [0, 0, 1])]))
-    assert [result["column"] for result in results if not result["success"]] == ["unknown_share"]
+def test_the_gate_closes_when_most_tokens_of_a_split_are_unknown_and_says_of_which(tmp_path):
+    tokens = counted(tmp_path, [1, 3, 1], [*GOOD[:2], ("c", "test", [0, 0, 1])])
+    assert closing(tokens) == ["unknown"]
+    assert {"split": "test", "share": 0.6667, "tokens": 3} in failing(tokens)["unknown"]["examples"]
+    assert "unknown" not in failing(tokens, unknown=0.7)
+
+
+def test_splits_that_use_other_tokens_are_a_warning(tmp_path):
+    rng = np.random.default_rng(0)
+    half = [rng.integers(1, 20, 30_000), rng.integers(11, 30, 30_000)]
+    count = np.bincount(np.concatenate(half), minlength=30)
+    documents = [("a", "train", half[0]), ("b", "test", half[1])]
+    result = failing(counted(tmp_path, count, documents, [f"t{i}" for i in range(30)]))["words"]
+    assert (result["severity"], result["examples"][0]["split"]) == ("warn", "test")

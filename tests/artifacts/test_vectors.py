@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.artifacts.vectors import Vectors
 from pipelines.method import Run
+from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
 
 
 def written(folder, matrix, items=None):
@@ -53,8 +54,47 @@ def test_the_profile_of_no_rows_still_has_its_columns(tmp_path):
     assert {"item", "norm", "n_not_finite", "spread"} <= set(profile.columns)
 
 
-def test_every_expectation_is_of_a_column_of_the_profile(tmp_path):
-    columns = set(written(tmp_path / "v", [[1, 2]]).profile().columns)
-    named = [e["kwargs"]["column"] for e in Vectors.expectations if "column" in e["kwargs"]]
-    assert named
-    assert set(named) | set(Vectors.key) <= columns
+def test_the_gate_asks_only_what_there_is(tmp_path):
+    assert_asks_only_what_there_is(written(tmp_path / "v", [[1, 2]]))
+
+
+def cloud(n=200, size=8):
+    return np.random.default_rng(0).normal(size=(n, size)).astype(np.float32)
+
+
+def test_vectors_that_lie_every_which_way_pass(tmp_path):
+    assert failing(written(tmp_path / "v", cloud())) == {}
+
+
+def test_vectors_on_a_line_close_the_gate(tmp_path):
+    line = np.outer(np.random.default_rng(0).normal(size=200), np.ones(8)) + 1e-6 * cloud()
+    assert "effective_rank" in closing(written(tmp_path / "v", line))
+
+
+def test_vectors_that_are_copies_of_a_few_close_the_gate_which_names_pairs(tmp_path):
+    matrix = cloud()
+    matrix[:60] = matrix[:3].repeat(20, axis=0)
+    result = failing(written(tmp_path / "v", matrix))["near_identical"]
+    assert result["observed"] == 0.3
+    assert {result["examples"][0]["item"], result["examples"][0]["near"]} <= {f"w{i}" for i in range(20)}
+
+
+def test_the_effective_rank_is_the_number_of_directions_that_are_alike_in_strength(tmp_path):
+    matrix = np.zeros((300, 6), np.float32)
+    matrix[:, :3] = np.linalg.qr(cloud(300, 3) - cloud(300, 3).mean(axis=0))[0]
+    vectors = written(tmp_path / "v", matrix)
+    measures = vectors.measures(vectors.profile())
+    assert measures["effective_rank"].value == pytest.approx(3, abs=0.01)
+    assert measures["dead_coordinates"].value == 0.5
+
+
+def test_a_vector_that_is_too_long_closes_the_gate_by_the_threshold(tmp_path):
+    matrix = cloud()
+    matrix[7] *= 1e6
+    vectors = written(tmp_path / "v", matrix)
+    assert failing(vectors)["norm"]["observed"] > 1e6
+    assert closing(vectors, largest_norm=1e9) == ["effective_rank"]  # what varies is that one
+
+
+def test_of_few_vectors_nothing_is_said_about_how_they_lie(tmp_path):
+    assert failing(written(tmp_path / "v", np.ones((10, 4)))) == {}
