@@ -170,6 +170,27 @@ def lock() -> None:
 
 
 @app.command()
+def new(
+    source: Annotated[
+        str, typer.Argument(help="A table, a text, a graph, FASTA, a wiki's dump, or a folder of texts.", metavar="FILE|FOLDER")
+    ],
+    name: Annotated[str | None, typer.Option(help="Of the experiment; else the file's.", metavar="NAME")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="A first run on about so many documents; 0 is all.", metavar="N")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write over an experiment's file of that name.")] = False,
+) -> None:
+    """Look at data of your own, and write experiments/NAME.yaml for it."""
+    from flows import new as starting
+
+    _in_project()
+    made = starting.new(ROOT, source, name, sample, force)
+    for table in made.tables:
+        _show(table)
+    for note in made.notes:
+        print(f"note: {starting.comment(note)}")
+    print(f"written: {made.file}; what is guessed wrong is mended there, by hand. Then run: wordloom experiment {made.name}")
+
+
+@app.command()
 def experiment(
     which: Annotated[str | None, typer.Argument(help="An experiment of experiments/, or a parameter file.", metavar="NAME|FILE")] = None,
     options: Annotated[list[str] | None, typer.Argument(help="After --: options of the driver.", metavar="[-- OPTION...]")] = None,
@@ -313,6 +334,18 @@ def final(
         print(f"{score['metric']} {score['value']:.4f}{interval}, n {score['n']}")
     n = tables.readings(main)[experiment, f"classify/{row}"]
     print(f"The test set of {experiment} classify/{row} has now been read {n} times; {tables.READINGS} has it, to be committed")
+
+
+@app.command()
+def accept(
+    artifacts: Annotated[list[str] | None, typer.Argument(help="NOUN/ROW; all when none is given.", metavar="NOUN/ROW...")] = None,
+) -> None:
+    """Keep what these artifacts are like in reference/: gates compare later ones with it."""
+    from flows import accept as accepting
+
+    _in_project()
+    written = accepting.accept(ROOT, artifacts or [])
+    print(f"{len(written)} accepted; reference/ and {DAG} are to be committed. The gates compare with them from the next run on")
 
 
 @app.command()

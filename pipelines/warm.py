@@ -3,17 +3,23 @@
 import tempfile
 from pathlib import Path
 
-from pipelines.artifacts.tokens import Tokens
+import numpy as np
+
+from pipelines.artifacts.corpus import Corpus
 from pipelines.cooccur import windowed
 from pipelines.embed import glove
+from pipelines.kernels import walks
 from pipelines.method import Run
+from pipelines.tokenize import words
 
 
 def warm() -> None:
     # the real methods, since a kernel is compiled anew for each kind of array that it is given
     with tempfile.TemporaryDirectory() as folder:
-        with Run(Path(folder) / "tokens").open(Tokens) as out:
-            out.append(doc_id=["a"], split=["train"], label=[None], token_ids=([1, 2, 1, 2, 1], [0, 5]))
-            out.append("vocab", token_id=[0, 1, 2], token=["<unk>", "a", "b"], count=[0, 3, 2])
-        counts = windowed.cooccur(out.artifact, params=windowed.Params(), run=Run(Path(folder) / "counts"))
-        glove.embed(counts, params=glove.Params(epochs=1), run=Run(Path(folder) / "vectors"))
+        with Run(Path(folder) / "corpus").open(Corpus) as out:
+            out.append(doc_id=["a"], text=["a b a b a"], label=[None], split=["unlabelled"], group=[None])
+        tokens = words.tokenize(out.artifact, words.Params(min_count=1), Run(Path(folder) / "tokens"))
+        counts = windowed.cooccur(tokens, windowed.Params(), Run(Path(folder) / "counts"))
+        glove.embed(counts, glove.Params(epochs=1), Run(Path(folder) / "vectors"))
+    for weights in (None, np.ones(2, np.float32)):
+        walks.walk(walks.graph(np.array([0, 1, 2]), np.int32([1, 0]), weights), np.int32([0, 1]), 0, 4, 0.5, 2.0, 1)

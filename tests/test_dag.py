@@ -102,3 +102,22 @@ def test_a_source_that_dvc_could_not_name_is_refused(tmp_path, source):
     (tmp_path / "params.yaml").write_text(RUN + f"ingest:\n  tiny: {{method: csv, source: '{source}'}}\n")
     with pytest.raises(Fault, match="ingest.tiny reads"):
         dag.write(tmp_path)
+
+
+def test_a_gate_reads_the_thresholds_and_the_reference_where_there_are_some(tmp_path):
+    rows = RUN + "ingest:\n  tiny: {method: csv}\n  other: {method: csv}\n"
+    (tmp_path / "params.yaml").write_text(rows)
+    dag.write(tmp_path)
+    plain = stages_of(tmp_path)["check-corpus-tiny"]
+    assert "params" not in plain
+    assert not any(dep.startswith("reference/") for dep in plain["deps"])
+    (tmp_path / "params.yaml").write_text(rows + "gates:\n  corpus: {leaks: 0.1}\n")
+    reference = tmp_path / "reference/corpus/tiny.json"
+    reference.parent.mkdir(parents=True)
+    reference.write_text("{}")
+    dag.write(tmp_path)
+    stages = stages_of(tmp_path)
+    assert stages["check-corpus-tiny"]["params"] == ["gates"]
+    assert "reference/corpus/tiny.json" in stages["check-corpus-tiny"]["deps"]
+    assert "reference/corpus/tiny.json" not in stages["check-corpus-other"]["deps"]
+    assert stages["ingest-tiny"]["params"] == ["run", "ingest.tiny"]

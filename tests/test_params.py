@@ -134,3 +134,37 @@ def test_no_knob_wants_what_yaml_cannot_write():
         for name in registry.methods(verb):
             for knob, field in registry.load(verb, name).params.model_fields.items():
                 assert "tuple" not in str(field.annotation), f"{verb}.{name}.{knob}"
+
+
+def test_all_faults_of_the_gates_are_reported_with_the_nearest_name(tmp_path):
+    text = "\n".join(
+        faults_of(
+            tmp_path,
+            GOOD
+            + """gates:
+  corpsu: {leaks: 0.1}
+  corpus.nope: {leaks: 0.1}
+  vectors: {largest_nrm: 5, effective_rank: none}
+  vectors.glove: {near_identical: 2, warn: [effectiv_rank]}
+  tokens: {warn: [unknown], fail: [unknown]}
+""",
+        )
+    )
+    assert "gates.corpsu is no noun, and no NOUN.ROW of a row. Did you mean 'corpus'?" in text
+    assert "gates.corpus.nope is no noun" in text
+    assert "gates.vectors has no threshold 'largest_nrm'; it takes" in text
+    assert "Did you mean 'largest_norm'?" in text
+    assert "gates.vectors.effective_rank is 'none'; it should be a valid number" in text
+    assert "gates.vectors.glove.near_identical is 2" in text
+    assert "gates.vectors.glove.warn is ['effectiv_rank']; it must name some of" in text
+    assert "Did you mean 'effective_rank'?" in text
+    assert "'unknown' is in warn and in fail" in text
+
+
+def test_thresholds_are_the_nouns_own_then_those_of_the_noun_then_those_of_the_row(tmp_path):
+    from pipelines.params import thresholds
+
+    rows_of(tmp_path, GOOD + "gates:\n  vectors: {largest_norm: 5, effective_rank: 3}\n  vectors.glove: {largest_norm: 7}\n")
+    glove, other = thresholds(tmp_path, "vectors", "glove"), thresholds(tmp_path, "vectors", "other")
+    assert (glove.largest_norm, glove.effective_rank, glove.near_identical) == (7, 3, 0.2)
+    assert other.largest_norm == 5

@@ -321,3 +321,14 @@ def test_many_sets_become_a_grid_and_codings_are_named_by_their_size(whole, tmp_
     from pipelines.report import _holds
 
     assert _holds(out.artifact) == "1 × 2"
+
+
+def test_what_an_open_gate_warns_of_is_told(half):
+    digest = json.loads((half / layout.pass_token("vectors", "glove")).read_text())["artifact"]
+    seen = {"expectation": "norm < 9", "why": "it had better", "column": "norm", "success": False, "severity": "warn", "observed": 10.0}
+    report = {"artifact": digest, "success": True, "results": [{**seen, "n_failed": 1, "share_failed": 0.0, "examples": []}]}
+    layout.write_aside(half / layout.gate_report("vectors", "glove"), json.dumps(report))
+    text = page(gather(half))
+    assert "warning: norm: it had better (norm &lt; 9); it was 10.0" in text
+    layout.write_aside(half / layout.gate_report("vectors", "glove"), json.dumps({**report, "artifact": "of an earlier run"}))
+    assert "it had better" not in page(gather(half))

@@ -33,6 +33,7 @@ class Params(Knobs):
 
 
 def embed(counts: Counts, params: Params, run: Run) -> Vectors:
+    counts.words_only()
     n_vocab, n_pairs = counts.n_rows("vocab"), counts.n_rows()
     if not n_pairs:
         raise Fault(f"{counts.name}: it has no pairs, there is nothing to train on. Look at the stage that made it")

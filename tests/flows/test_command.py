@@ -14,7 +14,7 @@ from tests.scratch import wordloom
 @pytest.mark.parametrize(
     "args",
     [
-        "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "compare", "final x", "report",
+        "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "new x", "compare", "final x", "report",
         "runs",
     ],
 )  # fmt: skip

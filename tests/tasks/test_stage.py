@@ -1,6 +1,6 @@
 """What a failed stage is said to have failed of, and what the UI shows."""
 
-from tasks.show import gate_rows, key
+from tasks.show import gate_facts, gate_rows, key
 from tasks.stage import reason
 
 
@@ -27,6 +27,14 @@ def test_failed_expectations_come_first_in_the_gates_table():
     ]
 
 
+def test_what_warns_comes_after_what_fails_and_is_no_reason_of_a_closed_gate():
+    seen = {"column": None, "observed": None, "n_failed": 1, "share_failed": 0.5, "examples": [], "success": False}
+    results = [{**seen, "expectation": severity, "severity": severity} for severity in ("warn", "fail")]
+    report = {"artifact": "a", "results": [*results, {**seen, "expectation": "holds", "severity": "fail", "success": True}]}
+    assert [row["passed"] for row in gate_rows(report)] == ["NO", "warning", "yes"]
+    assert [one["expectation"] for one in gate_facts(report)["failed"]] == ["fail"]
+
+
 def test_artifacts_are_named_as_prefect_allows():
     assert key("gate", "vectors", "GloVe-50") == "gate-vectors-glove-50"
 
@@ -36,6 +44,7 @@ def test_tasks_of_many_rows_leave_no_thread_each(project, prefect_server):
     import threading
 
     from prefect import flow
+
     from tasks import stage
 
     def waiting() -> int:
