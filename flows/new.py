@@ -125,9 +125,8 @@ def ingest(seen: Look, name: str, source: str, sample: int, main: Path) -> list[
             value = f"{source.rpartition('/')[0]}/{value.name}" if source.startswith(DATA_SET) else written(str(value), main)
         lines.append(f"    {knob}: {scalar(value)}  # {comment(why)}")
     if sample and "limit" in knobs:
-        n_classes, n_splits = max(1, len(seen.figures.labels)), 3 if seen.figures.labels else 1
-        limit = math.ceil(sample / (n_classes * n_splits))
-        lines.append(f"    limit: {limit}  # documents of each class in each split; without this line all are read")
+        limit = math.ceil(sample / max(1, len(seen.figures.labels)))
+        lines.append(f"    limit: {limit}  # documents of each class; without this line all are read")
     elif sample and "walks_per_node" in knobs:
         lines.append("    walks_per_node: 2  # without this line 10")
     if "label" in knobs:

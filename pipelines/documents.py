@@ -79,7 +79,7 @@ class Documents(Knobs):
     leaks: bool = True  # what stands in valid or test is dropped from train and unlabelled; what stands in test from valid
     # as `leaks`, for texts whose sets of five words in a row have at least this Jaccard similarity, by MinHash; 0 is off
     near_leaks: float = Field(0.0, ge=0, lt=1)
-    limit: int = Field(0, ge=0)  # documents kept of each label in each split, drawn by seed; 0 keeps all
+    limit: int = Field(0, ge=0)  # documents kept of each label, drawn by seed; 0 keeps all
 
     divide: Literal["stratified", "random", "group", "time", "blocks"] = "stratified"
     valid_share: float = Field(0.15, ge=0, lt=0.5)  # of the documents that have a label
@@ -149,9 +149,9 @@ def write(records: Iterable[Record], params: Documents, run: Run, named: bool = 
             kept &= ~dropped
         if params.limit:
             places = np.flatnonzero(kept)
-            stratum = split[places].astype(np.int64) * (len(index.labels) + 1) + index["label"][places]
-            key = kernel.keys(index["id" if named else "text"][places, 0], run.seed)
-            kept[places[kernel.beyond(params.limit, key, stratum)]] = False
+            # another draw than that of the splits, so that they keep their shares; no run has such a seed
+            key = kernel.keys(index["id" if named else "text"][places, 0], run.seed + 2**32)
+            kept[places[kernel.beyond(params.limit, key, index["label"][places])]] = False
         for place, step in enumerate(CHANGES):
             changed = kept & (index["changes"] & (1 << place) != 0)
             tally.update((step, part) for part in split[changed].tolist())

@@ -1,5 +1,6 @@
 """Fixtures of several tests: a scratch DVC project, and Prefect's test server."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 import flows  # noqa: F401  sets what Prefect must know before it is imported
 from tests import scratch
+
+# what nohup and a shell's background ignore would be ignored by all that the tests start, and then interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -320,11 +320,11 @@ def test_another_seed_gives_another_split(tmp_path, divide):
     assert Counter(one.values()).keys() == Counter(other.values()).keys()
 
 
-def test_a_limit_keeps_so_many_of_each_label_and_split_after_what_is_dropped_the_same_in_any_order(tmp_path):
+def test_a_limit_keeps_so_many_of_each_label_after_what_is_dropped_the_same_in_any_order(tmp_path):
     rows = [{"id": f"d{i}", **row} for i, row in enumerate([*LABELLED, *({"text": f"more {i}"} for i in range(9))])]
     all_of_them = split_of(made(tmp_path, rows))
     few = made(tmp_path / "few", rows, limit=5)
-    assert set(few.read().to_pandas().groupby(["label", "split"], dropna=False).size()) == {5}
+    assert set(few.read().to_pandas().groupby("label", dropna=False).size()) == {5}
     assert split_of(few).items() < all_of_them.items()
     assert split_of(made(tmp_path / "turned", rows[::-1], limit=5)) == split_of(few)
 

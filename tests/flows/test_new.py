@@ -92,7 +92,7 @@ def test_a_sample_reads_so_many_documents_and_makes_smaller_vectors(main, tmp_pa
     path = table(tmp_path / "own.csv", rows(600))
     whole, _ = made(main, path)
     sample, _ = made(main, path, sample=120)
-    assert sample["ingest"]["own-sample"]["limit"] == 20  # of 2 classes in 3 splits each
+    assert sample["ingest"]["own-sample"]["limit"] == 60  # of 2 classes each
     assert "limit" not in whole["ingest"]["own"]
     for row in ("glove", "skipgram"):
         assert sample["embed"][row]["vector_size"] < whole["embed"][row]["vector_size"]
