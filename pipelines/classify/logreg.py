@@ -6,17 +6,11 @@ source  Cox 1958; solved by scikit-learn's L-BFGS, several classes as one multin
 shapes  N documents, F columns, C classes
 """
 
-import warnings
-
-import numpy as np
 from pydantic import Field
-from scipy.sparse import csr_array
-from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.predictions import Predictions
+from pipelines.kernels.bags import class_probabilities, fit_logistic
 from pipelines.labels import classes_of, read, write, write_classes
 from pipelines.method import Knobs, Run
 
@@ -31,27 +25,15 @@ def classify(counts: Counts, params: Params, run: Run) -> Predictions:
     classes = classes_of(counts)
     x = counts.sparse()
     train, valid, test = (read(counts, split, classes) for split in ("train", "valid", "test"))
-    model = LogisticRegression(C=1 / params.l2, tol=params.tol, max_iter=params.max_iter)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(x[train.rows], train.class_ids)
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+    weights, settled = fit_logistic(x[train.rows], train.class_ids, params.l2, params.tol, params.max_iter)
+    if not settled:
         run.say(f"not settled after max_iter = {params.max_iter} steps; a larger max_iter or a larger l2 would settle it")
-    weights = {"coefficients": model.coef_.astype(np.float32), "intercept": model.intercept_.astype(np.float32)}
     with run.open(Predictions) as out:
         write_classes(out, classes)
         for split in (valid, test):
-            p = probabilities(x[split.rows], weights)
+            p = class_probabilities(x[split.rows], weights)
             write(out, split, classes, p)
             if (split.class_ids >= 0).any():
                 run.say(f"accuracy on {split.name} {split.accuracy(p):.4f}")
         out.model({"model": "logreg", "classes": classes, "params": params.model_dump()}, weights)
     return out.artifact
-
-
-def probabilities(x: csr_array, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """(N, C) float32, from the model as an artifact keeps it."""
-    score = x @ weights["coefficients"].T + weights["intercept"]  # (N, C), or (N, 1) for two classes
-    if score.shape[1] == 1:
-        score = np.hstack([np.zeros_like(score), score])
-    return softmax(score.astype(np.float64), axis=1).astype(np.float32)

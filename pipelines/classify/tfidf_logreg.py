@@ -7,18 +7,14 @@ source  Spärck Jones 1972 (idf); Salton, Buckley 1988 (weights); Wang, Manning 
 shapes  N documents, F n-grams, C classes
 """
 
-import warnings
-
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_array
-from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
+from pipelines.kernels.bags import class_probabilities, fit_logistic, inverse_frequency, weigh
 from pipelines.labels import classes_of, read, write, write_classes
 from pipelines.method import Knobs, Run
 
@@ -44,10 +40,13 @@ def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     if not sum(map(len, grams)):
         raise Fault(f"{tokens.name}: no n-gram is in {params.min_df} or more of the {len(train)} training documents. Lower min_df")
     counts = count(train.values, train.offsets, n_vocab, grams)
-    weights = {"idf": inverse_frequency(counts)}
+    weights = {"idf": inverse_frequency(np.bincount(counts.indices, minlength=counts.shape[1]), counts.shape[0])}
     x = weigh(counts, weights["idf"], params.sublinear)
     run.say(f"{x.shape[0]} documents, {x.shape[1]} n-grams, {x.nnz} weights")
-    weights |= _solve(x, train.class_ids, params, run)
+    fitted, settled = fit_logistic(x, train.class_ids, params.l2, params.tol, params.max_iter)
+    if not settled:
+        run.say(f"not settled after max_iter = {params.max_iter} steps; a larger max_iter or a larger l2 would settle it")
+    weights |= fitted
     weights |= {f"grams{n}": keys for n, keys in enumerate(grams, 1)}
 
     settings = {"model": "tfidf_logreg", "classes": classes, "words": tokens.words(), "params": params.model_dump()}
@@ -96,39 +95,12 @@ def count(values: np.ndarray, offsets: np.ndarray, n_vocab: int, grams: Grams) -
     return counts
 
 
-def inverse_frequency(counts: csr_array) -> np.ndarray:
-    """(F,) float32: ln((1 + N) / (1 + documents with the n-gram)) + 1, as scikit-learn smooths it."""
-    df = np.bincount(counts.indices, minlength=counts.shape[1])
-    return (np.log((1 + counts.shape[0]) / (1 + df)) + 1).astype(np.float32)
-
-
-def weigh(counts: csr_array, idf: np.ndarray, sublinear: bool) -> csr_array:
-    """(N, F) float32 rows of length 1; a document without any n-gram keeps its zeros."""
-    weight = (1 + np.log(counts.data) if sublinear else counts.data) * idf[counts.indices]
-    row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    length = np.sqrt(np.bincount(row, weights=weight.astype(np.float64) ** 2, minlength=counts.shape[0]))
-    return csr_array(((weight / length[row]).astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
-
-
 def probabilities(values: np.ndarray, offsets: np.ndarray, settings: dict, weights: dict[str, np.ndarray]) -> np.ndarray:
     """(N, C) float32, from the model as an artifact keeps it."""
     params = Params(**settings["params"])
     grams = [weights[f"grams{n + 1}"] for n in range(params.ngrams)]
     x = weigh(count(values, offsets, len(settings["words"]), grams), weights["idf"], params.sublinear)
-    score = x @ weights["coefficients"].T + weights["intercept"]  # (N, C), or (N, 1) for two classes
-    if score.shape[1] == 1:
-        score = np.hstack([np.zeros_like(score), score])
-    return softmax(score.astype(np.float64), axis=1).astype(np.float32)
-
-
-def _solve(x: csr_array, class_ids: np.ndarray, params: Params, run: Run) -> dict[str, np.ndarray]:
-    model = LogisticRegression(C=1 / params.l2, tol=params.tol, max_iter=params.max_iter)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(x, class_ids)
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
-        run.say(f"not settled after max_iter = {params.max_iter} steps; a larger max_iter or a larger l2 would settle it")
-    return {"coefficients": model.coef_.astype(np.float32), "intercept": model.intercept_.astype(np.float32)}
+    return class_probabilities(x, weights)
 
 
 def _keys(values: np.ndarray, document: np.ndarray, n_vocab: int, grams: Grams) -> tuple[np.ndarray, np.ndarray]:

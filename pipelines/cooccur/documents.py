@@ -19,6 +19,7 @@ from sklearn.utils import murmurhash3_32
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
+from pipelines.kernels.bags import inverse_frequency, weigh
 from pipelines.method import Knobs, Run
 
 ROWS = 4096  # documents in memory
@@ -89,7 +90,7 @@ def _bags(ids: pa.ListArray, column_of: np.ndarray, n_columns: int) -> csr_array
 
 
 def _inverse_frequency(tokens: Tokens, column_of: np.ndarray, n_columns: int, params: Params) -> np.ndarray:
-    """(columns,) float32: ln((1 + N) / (1 + documents with it)) + 1, as scikit-learn smooths it."""
+    """(columns,) float32, of the documents of `idf_splits`."""
     df, n = np.zeros(n_columns, np.int64), 0
     for batch in tokens.batches(["split", "token_ids"], ROWS):
         mine = np.isin(batch.column("split").to_numpy(zero_copy_only=False), params.idf_splits)
@@ -100,7 +101,7 @@ def _inverse_frequency(tokens: Tokens, column_of: np.ndarray, n_columns: int, pa
         raise Fault(
             f"{tokens.name}: no document is in {', '.join(params.idf_splits)}, so there is no document frequency. Name other idf_splits"
         )
-    return (np.log((1 + n) / (1 + df)) + 1).astype(np.float32)
+    return inverse_frequency(df, n)
 
 
 def _weighed(bags: csr_array, params: Params, idf: np.ndarray | None) -> np.ndarray:
@@ -112,7 +113,4 @@ def _weighed(bags: csr_array, params: Params, idf: np.ndarray | None) -> np.ndar
     if params.weighting == "log":
         return 1 + np.log(bags.data)
     assert idf is not None
-    weight = (1 + np.log(bags.data) if params.sublinear else bags.data) * idf[bags.indices]
-    row = np.repeat(np.arange(bags.shape[0]), np.diff(bags.indptr))
-    length = np.sqrt(np.bincount(row, weights=weight.astype(np.float64) ** 2, minlength=bags.shape[0]))
-    return (weight / length[row]).astype(np.float32)
+    return weigh(bags, idf, params.sublinear).data

@@ -11,7 +11,6 @@ text and each word once. A pattern like the default, a set of characters with a 
 cut by a kernel in threads; any other by Python's re, in processes.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,38 +21,24 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
 from pipelines.kernels import words as kernel
-from pipelines.method import Knobs, Run
+from pipelines.method import Run
+from pipelines.vocabulary import Worded
 
 Array = np.ndarray
 ROWS = 256  # documents per piece of work
 ALONE = 128  # pieces that one process cuts sooner than others could be started
+STOPPED = -1  # in the place of a stop word's token_id
 
 
-class Params(Knobs):
-    lower: bool = True
-    # letters and digits of any script, with an apostrophe inside: don't is one word, well-known is two
-    pattern: str = r"[^\W_]+(?:['’][^\W_]+)*"
-    min_count: int = Field(5, ge=1)  # a word seen less often becomes <unk>; word2vec's value
-    max_vocab: int = Field(0, ge=0)  # keep so many of the most frequent words, <unk> aside; 0 keeps all
-    # test and valid words that train does not know stay unknown, as those of a new document will be
-    vocab_splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
-
-    @field_validator("pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as err:
-            raise ValueError(f"must be a regular expression: {err}") from err
-        if groups:
-            raise ValueError("must have no group that captures, since a match is a word: write (?:...) for (...)")
-        return pattern
+class Params(Worded):
+    # left out, as if they were not there: a list, or scikit-learn's 318 English ones; in lower case where `lower` holds
+    stop_words: Literal["english"] | list[str] = Field([])
 
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
@@ -63,9 +48,11 @@ def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
         with run.open(Tokens) as out:
             out.append("vocab", token_id=np.arange(len(vocab)), token=vocab, count=vocab_counts)
             for batch, n_words, codes in read_codes(corpus, folder):
-                offsets = np.concatenate([[0], np.cumsum(n_words)])
+                ids, ends = token_id[codes], np.cumsum(n_words)
+                if params.stop_words:
+                    ends, ids = np.cumsum(ids != STOPPED)[ends - 1] * (ends > 0), ids[ids != STOPPED]
                 columns = {name: batch.column(name) for name in ("doc_id", "split", "label")}
-                out.append(**columns, token_ids=(token_id[codes], offsets))
+                out.append(**columns, token_ids=(ids, np.concatenate([[0], ends])))
     return out.artifact
 
 
@@ -136,7 +123,7 @@ def build_vocabulary(words: pa.Array, counts: Array, params: Params, name: str) 
     """The words that are kept, most frequent first, alphabetically among equals.
 
     Returns:
-        vocab, its counts, and (words,) int32: code -> token_id.
+        vocab, its counts, and (words,) int32: code -> token_id, or STOPPED.
 
     Raises:
         Fault: no word is kept, or the pattern finds words of no characters.
@@ -145,6 +132,8 @@ def build_vocabulary(words: pa.Array, counts: Array, params: Params, name: str) 
         raise Fault(
             f"{name}: pattern {params.pattern!r} also matches where there is nothing, so words can be empty. Write + where it has *"
         )
+    stopped = pc.is_in(words, stop_words(params).cast(words.type)).to_numpy(zero_copy_only=False)
+    counts = np.where(stopped, 0, counts)
     often = np.flatnonzero(counts >= params.min_count)
     kept = pa.table({"code": often, "word": words.take(pa.array(often)), "count": counts[often]})
     kept = kept.filter(pc.not_equal(kept["word"], UNKNOWN))  # a word spelled like the unknown token is one
@@ -153,9 +142,18 @@ def build_vocabulary(words: pa.Array, counts: Array, params: Params, name: str) 
         raise Fault(_nothing_kept(words, counts, params, name))
     token_id = np.full(len(words), UNKNOWN_ID, np.int32)
     token_id[kept["code"].to_numpy()] = np.arange(1, len(kept) + 1)
+    token_id[stopped] = STOPPED
     n_unknown = counts.sum() - kept["count"].to_numpy().sum()
     vocab = pa.concat_arrays([pa.array([UNKNOWN], words.type), *kept["word"].chunks])
     return vocab, np.concatenate([[n_unknown], kept["count"].to_numpy()]), token_id
+
+
+def stop_words(params: Params) -> pa.Array:
+    if params.stop_words == "english":
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+        return pa.array(sorted(ENGLISH_STOP_WORDS))
+    return pa.array(params.stop_words, pa.string())
 
 
 def _nothing_kept(words: pa.Array, counts: Array, params: Params, name: str) -> str:

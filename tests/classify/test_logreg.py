@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from pipelines.classify.logreg import Params, classify, probabilities
+from pipelines.classify.logreg import Params, classify
 from pipelines.cooccur.documents import Params as Bags
 from pipelines.cooccur.documents import cooccur
 from pipelines.errors import Fault
+from pipelines.kernels.bags import class_probabilities
 from pipelines.method import Run
 from tests.classify.test_tfidf_logreg import WORDS, topics
 from tests.texts import labelled
@@ -37,7 +38,7 @@ def test_the_model_that_is_kept_gives_the_probabilities_that_were_written(tmp_pa
     _, weights = made.model()
     rows = np.flatnonzero(counts.documents().to_pandas()["split"] == "test")
     frame = made.read().to_pandas()
-    assert np.array_equal(probabilities(counts.sparse()[rows], weights), np.stack(frame[frame["split"] == "test"]["probabilities"]))
+    assert np.array_equal(class_probabilities(counts.sparse()[rows], weights), np.stack(frame[frame["split"] == "test"]["probabilities"]))
 
 
 def test_the_labels_of_test_are_not_in_the_predictions(tmp_path):

@@ -7,8 +7,10 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from pipelines.classify.tfidf_logreg import Params, classify, count, frequent, inverse_frequency, probabilities, weigh
+from pipelines.classify.tfidf_logreg import Params, classify, count, frequent, probabilities
 from pipelines.errors import Fault
+from pipelines.kernels.bags import inverse_frequency as idf_of
+from pipelines.kernels.bags import weigh
 from pipelines.labels import read
 from pipelines.method import Run
 from tests.texts import labelled
@@ -29,6 +31,10 @@ def topics(n=300, n_classes=3, seed=0):
         ids = np.concatenate([favourite, rng.integers(1, N_WORDS, int(rng.integers(3, 12)))])
         documents.append((("train", "train", "valid", "test")[i // n_classes % 4], "abc"[i % n_classes], rng.permutation(ids)))
     return documents
+
+
+def inverse_frequency(counts):
+    return idf_of(np.bincount(counts.indices, minlength=counts.shape[1]), counts.shape[0])
 
 
 def flat(documents):

@@ -188,7 +188,7 @@ def test_a_document_without_a_word_stays_so_that_the_gate_can_name_it(tmp_path):
          "the most frequent, 'a', was seen 3 times. Lower min_count to 3 or less"),
         ({"vocab_splits": ["test"]}, "the splits test of corpus/corpus have no word"),
         ({"pattern": "[0-9]+"}, r"no word that pattern '\[0-9\]\+' finds"),
-        ({"pattern": "[a-z]*"}, "also matches where there is nothing"),
+        ({"pattern": r"\b"}, "also matches where there is nothing"),
     ],
 )  # fmt: skip
 def test_a_corpus_that_leaves_no_vocabulary_says_what_to_change(tmp_path, knobs, message):
@@ -201,3 +201,15 @@ def test_a_corpus_that_leaves_no_vocabulary_says_what_to_change(tmp_path, knobs,
 def test_a_pattern_that_cannot_be_used_is_refused_before_anything_runs(pattern, message):
     with pytest.raises(ValidationError, match=message):
         Params(pattern=pattern)
+
+
+def test_stop_words_are_left_out_as_if_they_were_not_there(tmp_path):
+    lines = [("The cat and the dog", "train"), ("the", "train"), ("", "train"), ("of a cat", "train")]
+    whole = tokens_of(tmp_path, lines, name="whole", min_count=1)
+    for name, stop_words in {"list": ["the", "and", "of", "a"], "english": "english"}.items():
+        few = tokens_of(tmp_path, lines, name=name, min_count=1, stop_words=stop_words)
+        words = few.words()
+        assert words == ["<unk>", "cat", "dog"]
+        assert [[words[i] for i in ids] for ids in few.read()["token_ids"].to_pylist()] == [["cat", "dog"], [], [], ["cat"]]
+        assert few.vocab()["count"].to_pylist() == [0, 2, 1]
+    assert "the" in whole.words()
