@@ -64,13 +64,13 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.quick_slow
-@pytest.mark.parametrize("params", ["params.yaml", "forms.yaml"])
+@pytest.mark.parametrize("params", ["tests/tiny/params.yaml", "experiments/forms.yaml"])
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
     """All rows twice, in processes of other hash seeds."""
     found = []
     for seed in ("1", "7"):
         done = subprocess.run(
-            [sys.executable, "-m", "tests.rows", f"tests/tiny/{params}", tmp_path / seed],
+            [sys.executable, "-m", "tests.rows", params, tmp_path / seed],
             cwd=HOME, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_pa
 
 
 def test_the_tiny_projects_have_a_row_of_every_method():
-    rows = [row for name in ("params.yaml", "forms.yaml") for row in read_rows(HOME / "tests/tiny" / name)]
+    rows = [row for name in ("tests/tiny/params.yaml", "experiments/forms.yaml") for row in read_rows(HOME / name)]
     assert {(row.verb, row.method.name) for row in rows} >= set(METHODS) - NEED_OTHER_DATA
 
 
