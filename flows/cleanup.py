@@ -54,7 +54,7 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
         keep_days: checkpoints and scratch files that are younger stay, and so do objects that a commit of these days names.
 
     Raises:
-        Fault: the cache was not cleaned, since a list of files in it is not whole.
+        Fault: the cache was not cleaned, since a list of files in it is not whole, or a merge was not finished.
     """
     sweep = Sweep(dry)
     places = worktrees(main)
@@ -67,6 +67,8 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
         try:
             for place in places if not dry else []:  # to hold a workspace is to mend it
                 held.enter_context(workspace.alone(place, wait=False))
+        except dvc.Conflict:
+            raise
         except Fault as fault:  # its outputs may be in the cache and not yet in its dvc.lock
             sweep.kept(f"the cache as it is: {fault}")
             return sweep

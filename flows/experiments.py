@@ -195,6 +195,7 @@ def _share(root: Path, tree: Path) -> None:
     """The main checkout's cache, remotes' passwords, downloads, and records of what runs took serve the worktree too."""
     if (root / dvc.CONFIG).exists():
         shutil.copy(root / dvc.CONFIG, tree / dvc.CONFIG)  # with its mode
+        dvc.mend_remotes(tree, is_copy=True)  # the commit may be without a remote
     dvc.configure(tree, {"cache": {"dir": str(cache.folder(root))}})
     cache.folder.cache_clear()  # it may have been asked of the worktree before
     for folder in SHARED:

@@ -5,6 +5,7 @@ The sizes follow from how many words there are; what is not certain stands in th
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from flows import experiments
 from flows.git import git, main_checkout
 from pipelines import params, registry
 from pipelines.errors import Fault
-from pipelines.sources import DATA_SET
+from pipelines.sources import DATA_SET, VARIABLE
 from pipelines.use import look as looking
 from pipelines.use.look import Look
 
@@ -76,12 +77,18 @@ def named_after(source: str, sample: int) -> str:
 
 
 def written(source: str, main: Path) -> str:
-    """The source as the file names it: by its full path, unless git has it, since the experiment runs in another folder."""
+    """The source as the file names it: below the project when git has it, as data:NAME below WORDLOOM_DATA, else by its full path.
+
+    The experiment runs in another folder, perhaps on another machine.
+    """
     if source.startswith(DATA_SET):
         return source
     path = Path(source).resolve()
     if path.is_relative_to(main.resolve()) and git(main, "--literal-pathspecs", "ls-files", "--", str(path)):
         return str(path.relative_to(main.resolve()))
+    home, there = os.path.abspath(os.environ.get(VARIABLE) or os.devnull), Path(os.path.abspath(source))
+    if there != Path(home) and there.is_relative_to(home):
+        return DATA_SET + there.relative_to(home).as_posix()
     return str(path)
 
 
@@ -122,7 +129,7 @@ def ingest(seen: Look, name: str, source: str, sample: int, main: Path) -> list[
     lines = [f"  {scalar(name)}:", f"    method: {seen.method}", f"    source: {scalar(source)}"]
     for knob, value, why in seen.guesses:
         if isinstance(value, Path):  # a file beside the source, named as that is
-            value = f"{source.rpartition('/')[0]}/{value.name}" if source.startswith(DATA_SET) else written(str(value), main)
+            value = written(str(value), main)
         lines.append(f"    {knob}: {scalar(value)}  # {comment(why)}")
     if sample and "limit" in knobs:
         limit = math.ceil(sample / max(1, len(seen.figures.labels)))

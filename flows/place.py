@@ -14,6 +14,7 @@ from pipelines.errors import Fault
 from tasks import children, dvc
 from tasks.worker import FOLDER, POOL
 
+RESTARTS, WITHIN_S = 3, 600.0  # of a worker that ends though the server is there
 GIVES_UP_S = 30.0  # Prefect's worker ends itself when the server is away for long; one that ends sooner than this has another reason
 FLOWS = "default"  # the queue of whole runs, which wait for their stages
 WORKER = "WORDLOOM_WORKER"  # the worker's process
@@ -41,11 +42,22 @@ def work(root: Path, queues: list[str], limit: int | None) -> int:
     command += ["--limit", str(limit)] if limit else []
     command = ["sh", "-c", f'{WORKER}=$$ exec "$@"', "sh", *command]
     env = {**SETTINGS, **dvc.environment(), FOLDER: str(root.resolve())}
+    ends: list[float] = []
     while True:
         began = time.monotonic()
         status, asked = _until_it_ends(command, env)
         if asked or time.monotonic() - began < GIVES_UP_S:
             return status
+        if _is_there(url):
+            ended = f"signal {-status}" if status < 0 else f"exit status {status}"
+            ends = [*(at for at in ends if time.monotonic() - at < WITHIN_S), time.monotonic()]
+            if len(ends) > RESTARTS:
+                print(
+                    f"the worker ended with {ended}, {len(ends)} times within {WITHIN_S / 60:.0f} minutes; no other is started", flush=True
+                )
+                return status
+            print(f"the worker ended with {ended}, though the server answers; another one starts", flush=True)
+            continue
         print("the worker gave up, since the server was away; another one starts once it answers", flush=True)
         while not _is_there(url):
             time.sleep(2)

@@ -17,7 +17,7 @@ from flows.git import git
 from pipelines.errors import Fault
 from pipelines.layout import DAG
 from tasks import children, dvc, workspace
-from tasks.cache import Bad, Cache, Out, Tick, folder, hash_output, outs
+from tasks.cache import Bad, Cache, Out, Tick, at, folder, hash_output, outs
 from tasks.store import Remote, push
 
 LINE_S = 10.0  # between two lines of progress where the output is no terminal
@@ -70,7 +70,9 @@ def verify(root: Path, rows: list[str], remote: str | None, repair: bool) -> str
         found = look(cache_dir, wanted)
     faults = [*notes, *found.lines()]
     if remote:
+        there = Remote(root, remote)
         for place, stages in places.items():
+            there.lend(place)
             faults += _remote(place, stages, remote, repair and not faults)
     if faults:
         raise Fault(faults)
@@ -229,13 +231,21 @@ def _remote(root: Path, stages: list[str], name: str, repair: bool) -> list[str]
     bad, problem = there.fetch_apart(wanted)
     if bad and repair:
         cache = Cache(folder(root))
-        there.remove(cache, wanted, [one.oid for one in bad if one.what == "altered"])
+        altered = [one.oid for one in bad if one.what == "altered"]
+        if altered:
+            there.remove(cache, wanted, altered)
         push(root, stages, name)
         bad, problem = there.fetch_apart(wanted)
     return [
         *(f"{there}: {line}" for line in (problem if bad else [])),
         *(
-            f"{there}: {Path(out.path, part)} of {out.stage}: object {one.oid} is {one.what} there. Run: wordloom verify --remote {name} --repair"
+            f"{there}: {Path(out.path, part)} of {out.stage}: object {one.oid} is {one.what} there. "
+            # after a repair: DVC takes whatever lies there for right, and leaves it
+            + (
+                f"Delete {at(one.oid)} there, and run: wordloom push{there.option}"
+                if repair
+                else f"Run: wordloom verify --remote {name} --repair"
+            )
             for one in bad
             for out, part in one.parts[:1]
         ),

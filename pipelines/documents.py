@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from pipelines.artifacts.corpus import SPLITS, Corpus, hashes, normalised
+from pipelines.artifacts.corpus import RECORDS, SPLITS, Corpus, hashes, normalised
 from pipelines.artifacts.parquet import Writer
 from pipelines.errors import Fault, nearest
 from pipelines.kernels import splits as kernel
@@ -52,7 +52,7 @@ class Reject(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """Places of the source where nothing stands, such as empty lines: too many, and too little, for a reject each."""
+    """What is counted alone: empty lines and the like, too many and too little for a reject each; and how many RECORDS were read."""
 
     step: str  # what they are called in the table cleaning
     n: int
@@ -144,21 +144,16 @@ def write(records: Iterable[Record], params: Documents, run: Run, named: bool = 
         once = index.drop_repeated_ids()  # of all that were put aside
         split = divided(index, params, named, run)
         kept = np.ones(len(split), bool)
-        for step, dropped in drops(index, split, params):
-            tally.update((step, part) for part in split[kept & dropped].tolist())
-            kept &= ~dropped
-        if params.limit:
-            places = np.flatnonzero(kept)
-            # another draw than that of the splits, so that they keep their shares; no run has such a seed
-            key = kernel.keys(index["id" if named else "text"][places, 0], run.seed + 2**32)
-            kept[places[kernel.beyond(params.limit, key, index["label"][places])]] = False
+        for step, dropped in drops(index, split, kept, params, named, run):
+            tally.update((step, part) for part in split[dropped].tolist())
+            kept[dropped] = False
         for place, step in enumerate(CHANGES):
             changed = kept & (index["changes"] & (1 << place) != 0)
             tally.update((step, part) for part in split[changed].tolist())
         write_kept(path, once, kept, split, index, out)
         for (step, part), n in sorted(tally.items()):
             out.append("cleaning", step=[step], split=[SPLITS[part]], n_documents=[n])
-            run.say(f"{step}: {n:,} documents of {SPLITS[part]}")
+            run.say(f"{step}: {n:,} documents of {SPLITS[part]}" if step != RECORDS else f"{n:,} records read")
         if index.n_rejects:
             run.say(f"{index.n_rejects:,} records rejected, the first {index.first_reject}")
     return out.artifact
@@ -349,7 +344,9 @@ def cleaned(piece: Piece, params: Documents) -> Cleaned:
     batch, rejects = piece.batch, list(piece.rejects)
     batch = _without(batch, rejects, pc.fill_null(pc.equal(batch.column("id"), ""), True), "has no id")
     batch = _without(batch, rejects, pc.is_null(batch.column("text")), "has no text")
-    batch = _without(batch, rejects, pc.match_substring(batch.column("text"), "\0"), "holds a NUL character, as no text does")
+    for name in ("text", "id", "label", "group"):
+        nul = pc.fill_null(pc.match_substring(batch.column(name), "\0"), False)
+        batch = _without(batch, rejects, nul, f"holds a NUL character in its {name}, as no text does")
     batch = in_known_splits(batch, rejects)
 
     text, changed = batch.column("text"), {}
@@ -483,18 +480,26 @@ def divided(index: Index, params: Documents, named: bool, run: Run) -> np.ndarra
     return split
 
 
-def drops(index: Index, split: np.ndarray, params: Documents) -> Iterator[tuple[str, np.ndarray]]:
-    """(step, which documents it drops) one after the other."""
-    same = kernel.same(index["text"])
+def drops(index: Index, split: np.ndarray, kept: np.ndarray, params: Documents, named: bool, run: Run) -> Iterator[tuple[str, np.ndarray]]:
+    """(step, places of the documents that it drops) one after the other; each looks at what those before it have kept."""
     if params.min_characters > 1:
-        yield "min_characters", index["changes"] & (1 << CHANGES.index("min_characters")) != 0
+        yield "min_characters", np.flatnonzero(kept & (index["changes"] & (1 << CHANGES.index("min_characters")) != 0))
+    same = kernel.same(index["text"])
     if params.duplicates:
-        asked = np.isin(split, [SPLITS.index(name) for name in params.duplicates])
-        yield "duplicates", asked & ~kernel.first(same * len(SPLITS) + split)
+        there = np.flatnonzero(kept)
+        asked = np.isin(split[there], [SPLITS.index(name) for name in params.duplicates])
+        yield "duplicates", there[asked & ~kernel.first(same[there] * len(SPLITS) + split[there])]
     if params.leaks:
-        yield "leaks", kernel.held_out(same, split, TEST, VALID)
+        there = np.flatnonzero(kept)
+        yield "leaks", there[kernel.held_out(same[there], split[there], TEST, VALID)]
     if params.near_leaks:
-        yield "near_leaks", near(index["minhash"], split, params.near_leaks)
+        there = np.flatnonzero(kept)
+        yield "near_leaks", there[near(index["minhash"][there], split[there], params.near_leaks)]
+    if params.limit:
+        there = np.flatnonzero(kept)
+        # another draw than that of the splits, so that they keep their shares; no run has such a seed
+        key = kernel.keys(index["id" if named else "text"][there, 0], run.seed + 2**32)
+        yield "limit", there[kernel.beyond(params.limit, key, index["label"][there])]
 
 
 def near(minhash: np.ndarray, split: np.ndarray, similarity: float) -> np.ndarray:

@@ -74,11 +74,16 @@ def rows(path: Path) -> Iterator[tuple[str, str | None, str | None]]:
                     number += 1
                     yield f"{path}: row {number}", name, label
             return
-        tab = path.name.removesuffix(".gz").endswith((".tsv", ".tab"))
+        tab = sources.unpacked_name(path).endswith((".tsv", ".tab"))
         with sources.opened(path) as stream, io.TextIOWrapper(stream, sources.encoding_of(path, None), newline="") as text:
             table = csv.DictReader(text, delimiter="\t" if tab else ",", strict=True)
             _check(list(table.fieldnames or []), path)
             for row in table:
+                if None in row or None in row.values():
+                    n_cells = len(row) - (None in row) - sum(cell is None for cell in row.values()) + len(row.get(None) or [])
+                    raise Fault(
+                        f"{path}: line {table.line_num} has {n_cells} cells; the header has {len(table.fieldnames or [])}. Mend the line"
+                    )
                 yield f"{path}: line {table.line_num}", row["id"], row["label"]
     except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError) as err:
         raise Fault(f"{path} cannot be read as a table of labels: {err}") from err

@@ -19,6 +19,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,7 @@ VARIABLE = "WORDLOOM_DATA"
 LARGEST = 2**40  # bytes that come out of one file; a compressed one of a few kilobytes could hold more
 RATIO = 1000  # and at most so many for each byte that went in, once there are enough to judge
 JUDGED = 2**28  # bytes
+LARGEST_DOWNLOAD = 2**36  # bytes; more than any corpus in one file, and less than fills a disk unseen
 PIECE = 2**20  # bytes
 LONGEST_LINE = 2**29  # bytes
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -41,8 +43,14 @@ URL = re.compile(r"[a-z][a-z0-9+]*://")
 
 
 def paths(source: str | Sequence[str]) -> list[str]:
-    """What DVC tracks of a source: what lies in the project or beside it, not what is fetched or found by a variable."""
-    return [one for one in _listed(source) if not (URL.match(one) or one.startswith(DATA_SET) or _is_pattern(one))]
+    """What DVC tracks of a source: what lies in the project or beside it, not what is fetched or found by a variable.
+
+    Of a pattern it is the folder above the first wildcard, so that new files in it are seen. One without such a folder,
+    `*.csv`, would have all of the project tracked: it is left out here, and `files` refuses it.
+    """
+    there = [one for one in _listed(source) if not (URL.match(one) or one.startswith(DATA_SET))]
+    tracked = [_above(one) if _is_pattern(one) else one for one in there]
+    return list(dict.fromkeys(one for one in tracked if one))
 
 
 def files(source: str | Sequence[str], run: Run, suffixes: Sequence[str] = (), sha256: str | None = None) -> list[Path]:
@@ -102,10 +110,20 @@ def _is_pattern(source: str) -> bool:
     return any(sign in source for sign in "*?[") and not Path(source).exists()
 
 
+def _above(pattern: str) -> str | None:
+    """The folder above a pattern's first wildcard; None where it is the project's own, or one that may hold the project."""
+    fixed = list(takewhile(lambda part: not any(sign in part for sign in "*?["), Path(pattern).parts))
+    return str(Path(*fixed)) if set(fixed) - {"/", ".."} else None
+
+
 def _expanded(source: str, run: Run, suffixes: Sequence[str], sha256: str | None) -> list[Path]:
     if URL.match(source):
         return [_fetched(source, run, sha256)]
     if _is_pattern(source):
+        if not source.startswith(DATA_SET) and _above(source) is None:
+            raise Fault(
+                f"source {source} is a pattern in no folder, so new files could not be told from the project's own. Put the files into a folder"
+            )
         where, _, pattern = source.partition("/") if source.startswith(DATA_SET) else ("", "", source)
         folder = located(where) if where else Path(".")
         matches = Path("/").glob(pattern[1:]) if pattern.startswith("/") else folder.glob(pattern)
@@ -136,6 +154,8 @@ def _fetched(url: str, run: Run, sha256: str | None) -> Path:
     shown = url.partition("?")[0]  # what follows may be a signature that lets others in
     if sha256 is None:
         raise Fault(f"source {shown} is fetched from outside, so the row must say what is expected: sha256: its SHA-256 in hexadecimal")
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise Fault(f"source {shown}: sha256 is {sha256!r}; it must be 64 hexadecimal digits, as sha256sum prints them")
     if url.startswith("http://"):
         raise Fault(f"source {shown} is not encrypted. Say https://, or download it by hand and give the path")
     if run.raw is None:
@@ -168,10 +188,16 @@ def _fetched(url: str, run: Run, sha256: str | None) -> Path:
 
 
 def _download(url: str, aside: Path, run: Run) -> tuple[str, int, int | None]:
-    """(SHA-256, bytes that came, bytes that were promised)"""
+    """(SHA-256, bytes that came, bytes that were promised). Raises Fault at more than were promised, or than one file may have."""
     digest, n_bytes = hashlib.sha256(), 0
     with _remote(url) as (answer, size), aside.open("wb") as file, run.progress(size, "B", "download") as bar:
+        most = min(size or LARGEST_DOWNLOAD, LARGEST_DOWNLOAD)
         while piece := answer.read(PIECE):
+            if n_bytes + len(piece) > most:
+                bound = "it promised" if most == size else "are fetched of any file"
+                raise Fault(
+                    f"{url.partition('?')[0]} gives more than the {most:,} bytes that {bound}. Download it by hand, and give a path"
+                )
             file.write(piece)
             digest.update(piece)
             n_bytes += len(piece)

@@ -5,22 +5,28 @@ import fcntl
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import Fault
-from pipelines.layout import DAG, write_aside
+from pipelines.layout import DAG, PARAMS, write_aside
 from tasks import children
 
+if TYPE_CHECKING:
+    from configobj import ConfigObj
+
 LOCK = "dvc.lock"
+SHARED_CONFIG = ".dvc/config"
 CONFIG = ".dvc/config.local"  # what git does not keep
+FOLLOWS = f"# follows {SHARED_CONFIG}"  # beside an address that was copied from there
 BORN = ".dvc/tmp/btime"  # by this file's time DVC finds its notes on the project
 BUSY = "is busy, it is being blocked by"  # another DVC works on the same file
 TORN = ("file is not a database", "database disk image is malformed")  # DVC's notes on the files that it has hashed
@@ -92,16 +98,64 @@ def errors(text: str) -> list[str]:
 
 def status(root: Path, *targets: str) -> dict[str, list[Any]]:
     """The stages that differ from dvc.lock, each with what differs, as `dvc status --json` says it."""
+    no_conflict(root / PARAMS)  # DVC's own message has no next step
     return json.loads(ask(root, "status", "--json", *targets) or "{}")
 
 
 def configure(root: Path, settings: Mapping[str, Mapping[str, str]]) -> None:
     """Sets {section: {option: value}} in .dvc/config.local; `dvc config` cannot write a file that holds more than ASCII."""
-    from configobj import ConfigObj  # what DVC reads and writes it with
-
-    file = ConfigObj(str(root / CONFIG), encoding="utf-8", interpolation=False)
+    file = _config(root / CONFIG)
     file.merge(settings)
     file.write()
+
+
+def mend_remotes(root: Path, is_copy: bool = False) -> list[str]:
+    """Lets no option in .dvc/config.local stop DVC for want of the remote's address; the remotes whose options went.
+
+    Beside our option `verify` the address is copied, since another commit's .dvc/config may be without the remote; the
+    copy follows .dvc/config. Options of remotes that have no address anywhere go.
+
+    Args:
+        is_copy: what a person wrote goes, too, since the main checkout keeps it.
+
+    Raises:
+        Fault: a person's options, such as a password, are of a remote without an address.
+    """
+    file, shared = _config(root / CONFIG), _remotes(_config(root / SHARED_CONFIG))
+    gone, is_new = [], False
+    for name, section in _remotes(file).items():
+        url = shared.get(name, {}).get("url")
+        is_ours = FOLLOWS in (section.inline_comments.get("url") or "") or ("verify" in section and "url" not in section)
+        if url and is_ours and section.get("url") != url:
+            section["url"], is_new = url, True  # as it is written there: both files lie in the same folder
+            section.inline_comments["url"] = FOLLOWS
+        if "url" in section or url or f"remote.{name}.url=" in ask(root, "config", "--list"):  # the last: this user's, or this machine's
+            continue
+        if not is_copy and set(section) - {"verify"}:
+            raise Fault(
+                f"{CONFIG} in {root.resolve()} has options of remote {name!r}, which has no url in {SHARED_CONFIG} at this commit, "
+                f"so every DVC fails. Add there: url = ..., or delete the section"
+            )
+        file.pop(section.name)
+        gone.append(name)
+    if gone or is_new:
+        file.write()
+    return gone
+
+
+def _config(path: Path) -> "ConfigObj":
+    from configobj import ConfigObj, ConfigObjError  # what DVC reads and writes it with
+
+    try:
+        return ConfigObj(str(path), encoding="utf-8", interpolation=False)
+    except (ConfigObjError, UnicodeDecodeError) as err:
+        raise Fault(f"{path} cannot be read: {err}. Mend it by hand") from err
+
+
+def _remotes(file: "ConfigObj") -> dict[str, Any]:
+    """Name -> section, of the remotes that one of DVC's configuration files names."""
+    found = {re.fullmatch(r'\s*remote\s*"(.*)"\s*', section.lower()): section for section in file.sections}
+    return {match[1]: file[section] for match, section in found.items() if match}
 
 
 def is_chatter(line: str) -> bool:
@@ -181,11 +235,7 @@ def load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (YAMLError, UnicodeDecodeError) as err:
-        if (found := conflict(path)) is not None:
-            raise Conflict(
-                f"{path.name}: line {found} is a conflict marker of git's: a merge was not finished. Resolve it, "
-                f"or take one side as it is: git checkout --ours {path.name}, and run again"
-            ) from err
+        no_conflict(path)
         raise Fault(f"{path.name} is not YAML: {' '.join(str(err).split())}") from err
 
 
@@ -193,7 +243,12 @@ class Conflict(Fault):
     """A file that a merge has left with both sides in it, which a person has to resolve."""
 
 
-def conflict(path: Path) -> int | None:
-    """The line of a file in which git put its first conflict marker."""
-    lines = path.read_bytes().splitlines()
-    return next((n for n, line in enumerate(lines, 1) if line.startswith(b"<<<<<<< ")), None)
+def no_conflict(path: Path) -> None:
+    """Raises Conflict for a file with a conflict marker of git's in it."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    found = next((n for n, line in enumerate(lines, 1) if line.startswith(b"<<<<<<< ")), None)
+    if found is not None:
+        raise Conflict(
+            f"{path.name}: line {found} is a conflict marker of git's: a merge was not finished. Resolve it, "
+            f"or take one side as it is: git checkout --ours {path.name}, and run again"
+        )

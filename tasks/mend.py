@@ -28,6 +28,9 @@ EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing
 def mend(root: Path) -> None:
     """Lets the next DVC run. Finished work is not lost: what dvc.lock forgets, the run-cache knows."""
     if (root / ".dvc").is_dir():
+        dvc.no_conflict(root / layout.PARAMS)
+        for name in dvc.mend_remotes(root):
+            _say(f"{dvc.CONFIG} had an option of remote {name!r}, which has no url here, and which stopped every DVC; it is gone")
         _rwlock(root)
         _lock(root)
         place = cache.folder(root)

@@ -4,12 +4,14 @@ DVC pushes an altered object in silence, and takes half an upload for whole.
 """
 
 import contextlib
+import hashlib
 import re
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,10 @@ def push(root: Path, stages: list[str], remote: str | None = None) -> tuple[int,
             if not problem:
                 _through.update((out, remote) for out in wanted)
                 return len(sizes), sum(sizes.values())
-    again = f"What arrived stays there. When it answers again, run: wordloom push{there.option} {' '.join(stages)}"
+    again = (
+        f"What arrived stays there. When it answers again, run: wordloom push{there.option} {' '.join(stages)}; "
+        f"if it answers and this stays, what lies there is altered: wordloom verify --remote {there.name} --repair"
+    )
     raise Fault([*(f"{there}: {line}" for line in problem), again])
 
 
@@ -126,6 +131,7 @@ class Remote:
     def __init__(self, root: Path, name: str | None = None):
         """Raises Fault when there is no such remote. Sets `verify`: DVC then hashes what it transfers."""
         self.root = root
+        dvc.mend_remotes(root)
         lines = dvc.ask(root, "config", "--list").splitlines()
         config = dict(line.split("=", 1) for line in lines if "=" in line)
         known = [found[1] for key in config if (found := re.fullmatch(r"remote\.(.+)\.url", key))]  # a name may hold dots
@@ -140,6 +146,7 @@ class Remote:
         if self.config.get("verify", "").lower() != "true":
             # for `dvc repro --pull`, which no check of ours comes between; not in the file that git keeps
             dvc.configure(root, {f'remote "{self.name}"': {"verify": "true"}})
+            dvc.mend_remotes(root)
 
     def __str__(self) -> str:
         return f"remote {self.name} ({re.sub('//[^/@]*@', '//', self.url)})"
@@ -201,6 +208,23 @@ class Remote:
             with contextlib.suppress(FileNotFoundError):
                 system.rm(f"{base}/{at(oid)}")
 
+    def lend(self, tree: Path) -> None:
+        """Makes the remote known to a worktree whose commit is without it."""
+        if f"remote.{self.name}.url=" not in dvc.ask(tree, "config", "--list"):
+            (tree / dvc.CONFIG).touch(mode=0o600)  # for the password, where the file is new
+            dvc.configure(tree, {f'remote "{self.name}"': self.config})
+
+    def is_altered(self, oid: str) -> bool:
+        """Whether the list of a folder's files lies there with another hash, which DVC takes for missing."""
+        opened = self._open() if oid.endswith(".dir") else None
+        if opened is None:
+            return False
+        system, base = opened
+        try:
+            return hashlib.md5(system.cat_file(f"{base}/{at(oid)}"), usedforsecurity=False).hexdigest() != oid.removesuffix(".dir")
+        except Exception:  # it is not there, or the store does not answer, which the download has said
+            return False
+
     def _open(self) -> tuple[Any, str] | None:
         """(an fsspec file system, the remote's folder in it) for folders and WebDAV, where an upload that broke off leaves its half."""
         import fsspec
@@ -244,4 +268,5 @@ class Remote:
             there = {"url": self.url, "verify": "false"}
             dvc.configure(scratch, {"core": {"no_scm": "true"}, "cache": {"dir": str(scratch / "cache")}, f'remote "{self.name}"': there})
             problem = self.run(["fetch", *dict.fromkeys(out.stage for out in wanted)], sum(out.size for out in wanted), scratch)
-            return Cache(scratch / "cache").check(wanted), problem
+            bad = Cache(scratch / "cache").check(wanted)
+            return [replace(one, what="altered") if self.is_altered(one.oid) else one for one in bad], problem

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines import documents
-from pipelines.artifacts.corpus import _normalised, normalised
+from pipelines.artifacts.corpus import RECORDS, _normalised, normalised
 from pipelines.documents import Documents, Reject, Skipped, gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
@@ -114,7 +114,7 @@ def test_what_is_no_document_is_rejected_with_its_reason_and_its_start(tmp_path)
     assert dict(rejects(corpus)) == {
         "row 2": "has no text",
         "row 3": "is empty",
-        "row 4": "holds a NUL character, as no text does",
+        "row 4": "holds a NUL character in its text, as no text does",
         "row 5": "has no id",
         "row 6": "has split 'vald'; a split is one of train, valid, test, unlabelled. Did you mean 'valid'?",
         "row 7": "is broken",
@@ -160,7 +160,8 @@ def test_places_where_nothing_stands_are_one_figure(tmp_path):
         ("A  good\tfilm!\n", "a good film"),
         ("it's_10/10", "it s 10 10"),
         ("\uff21\u00df\u00c9 \ufb01n\u2014x", "aßé fin x"),
-        ("...", ""),
+        ("...", "..."),  # without any, it is itself
+        (" \U0001f600", "\U0001f600"),
         (None, None),
     ],
 )
@@ -171,7 +172,9 @@ def test_what_counts_as_the_same_text_are_letters_and_digits(text, plain):
 @given(st.lists(st.text(st.characters(max_codepoint=200), max_size=8), max_size=8))
 def test_texts_of_ascii_and_others_are_normalised_alike(texts):
     array = pa.array(texts, pa.large_string())
-    assert normalised(array).to_pylist() == _normalised(array).to_pylist()
+    assert normalised(array).to_pylist() == [
+        plain or text.strip() for text, plain in zip(texts, _normalised(array).to_pylist(), strict=True)
+    ]
 
 
 DOUBLES = [
@@ -327,6 +330,26 @@ def test_a_limit_keeps_so_many_of_each_label_after_what_is_dropped_the_same_in_a
     assert set(few.read().to_pandas().groupby("label", dropna=False).size()) == {5}
     assert split_of(few).items() < all_of_them.items()
     assert split_of(made(tmp_path / "turned", rows[::-1], limit=5)) == split_of(few)
+
+
+def test_a_step_looks_at_what_those_before_it_have_kept(tmp_path):
+    rows = [
+        {"text": "good film", "label": "a", "split": "train"}, {"text": "good film!!!!!!", "label": "a", "split": "train"},
+        {"text": "bad", "label": "b", "split": "test"}, {"text": "bad............", "label": "b", "split": "train"},
+    ]  # fmt: skip
+    corpus = made(tmp_path, rows, min_characters=12, duplicates=["train"], valid_share=0.0)
+    assert corpus.read()["text"].to_pylist() == ["good film!!!!!!", "bad............"]
+    assert figures(corpus) == {("min_characters", "train"): 1, ("min_characters", "test"): 1}
+
+
+def test_what_a_limit_drops_is_counted(tmp_path):
+    corpus = made(tmp_path, LABELLED, limit=5)
+    assert sum(n for (step, _), n in figures(corpus).items() if step == "limit") == len(LABELLED) - 10
+
+
+def test_rejects_are_a_share_of_the_records_that_the_source_says_it_has_read(tmp_path):
+    corpus = made(tmp_path, [{"text": "a"}, Reject("row 7", "is nothing"), Skipped(RECORDS, 1000)])
+    assert corpus.measures(corpus.profile())["rejects"].value == 1 / 1000
 
 
 # batches

@@ -1,6 +1,8 @@
 """Tables of labels beside a source."""
 
+import bz2
 import gzip
+import lzma
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +26,8 @@ def test_a_label_is_found_by_its_id_and_an_empty_one_is_none(tmp_path):
 
 def test_commas_and_compression_go_by_the_name_of_the_file(tmp_path):
     assert labels_of(tmp_path, 'id,label\n"a, b",x\n', "labels.csv").of("a, b") == "x"
-    assert labels_of(tmp_path, gzip.compress(b"id\tlabel\na\tx\n"), "labels.tsv.gz").of("a") == "x"
+    for ending, packed in ((".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)):
+        assert labels_of(tmp_path, packed(b"id\tlabel\na\tx\n"), f"labels.tsv{ending}").of("a") == "x"
 
 
 def test_parquet_is_read_too_and_a_number_is_an_id(tmp_path):
@@ -46,6 +49,8 @@ def test_without_a_table_no_id_has_a_label_and_nothing_is_wrong(tmp_path):
         ("", r"no column 'id'; it has none"),
         ("id\tlabel\np1\tx\np1\ty\n", r"line 3 gives p1 the label y, one before it x"),
         ("id\tlabel\n\tx\n", r"line 2 has no id"),
+        ("id\tlabel\np1\tx\n\np2\n", r"labels.tsv: line 4 has 1 cells; the header has 2"),
+        ("id\tlabel\np1\tx\ty\n", r"labels.tsv: line 2 has 3 cells; the header has 2"),
         ('id\tlabel\n"p1\tx\n', r"cannot be read as a table of labels: unexpected end of data"),
         (b"id\tlabel\n\xff\tx\n", r"cannot be read as a table of labels: 'utf-8' codec"),
     ],

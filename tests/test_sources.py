@@ -1,6 +1,7 @@
 """Where a source lies: found, fetched from a real server, unpacked, decoded, cut into lines."""
 
 import bz2
+import contextlib
 import datetime
 import gzip
 import hashlib
@@ -72,8 +73,19 @@ def test_all_that_is_missing_is_named_at_once(folder, tmp_path, monkeypatch):
 
 
 def test_dvc_tracks_what_lies_in_the_project_and_not_what_is_fetched(folder):
-    listed = [str(folder), "https://x.org/a.csv", "s3://x/a.csv", "data:a.csv", f"{folder}/*.csv"]
+    listed = [str(folder), "https://x.org/a.csv", "s3://x/a.csv", "data:a.csv", "data:logs/*.csv"]
     assert sources.paths(listed) == [str(folder)]
+
+
+def test_of_a_pattern_dvc_tracks_the_folder_so_that_new_files_are_seen_and_one_in_no_folder_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sources.paths(["data/*.csv", "./data/[ab].csv", "data/**/d.csv"]) == ["data"]
+    assert sources.paths(f"{folder}/below/?.csv") == [f"{folder}/below"]
+    written(tmp_path / "a.csv", b"x")
+    for pattern in ("*.csv", "./*.csv", "../*/a.csv", "*/a.csv"):
+        assert sources.paths(pattern) == []
+        with pytest.raises(Fault, match="is a pattern in no folder.*Put the files into a folder"):
+            sources.files(pattern, run_in(tmp_path))
 
 
 def test_names_carry_no_folder_and_are_numbered_where_they_are_the_same(tmp_path):
@@ -184,6 +196,27 @@ def test_an_address_needs_a_checksum_and_a_safe_way(tmp_path):
         fetched("https://x.org/a.csv", tmp_path, None)
     with pytest.raises(Fault, match="is not encrypted"):
         fetched("http://x.org/a.csv", tmp_path)
+
+
+@pytest.mark.parametrize("sha256", ["abc", "0" * 63, "g" * 64, "0" * 64 + "\n", "../" + "0" * 61])
+def test_a_checksum_that_is_none_is_refused_before_anything_is_fetched(tmp_path, sha256):
+    with pytest.raises(Fault, match="it must be 64 hexadecimal digits"):
+        fetched("https://localhost:1/own.csv", tmp_path, sha256)
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_download_ends_at_what_was_promised_and_at_the_most_that_is_fetched(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "PIECE", 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "LARGEST_DOWNLOAD", 5000)
+        with pytest.raises(Fault, match="more than the 5,000 bytes that are fetched of any file"):
+            fetched(f"{server}/own.csv", tmp_path)
+    promised = contextlib.nullcontext((io.BytesIO(CONTENT), 2000))
+    monkeypatch.setattr(sources, "_remote", lambda url: promised)
+    with pytest.raises(Fault, match="own.csv gives more than the 2,000 bytes that it promised"):
+        fetched("https://x.org/own.csv?signature=secret", tmp_path)
+    assert list((tmp_path / "raw").iterdir()) == []
 
 
 def test_a_signature_in_an_address_is_not_shown(tmp_path):

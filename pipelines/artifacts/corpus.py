@@ -60,6 +60,10 @@ class CorpusThresholds(Thresholds):
     new_words: float = Field(0.2, ge=0, le=1)  # of a split's words, that are not among those of train
 
 
+# in the table cleaning: how many records were read, by a source that makes a document of many, or many of one
+RECORDS = "records"
+
+
 class Corpus(Artifact):
     noun = "corpus"
     tables: ClassVar = {
@@ -158,7 +162,8 @@ class Corpus(Artifact):
 
     def measures(self, profile: pd.DataFrame) -> dict[str, Measure]:
         rejects = self.read("rejects")
-        n = len(profile) + len(rejects)
+        read = pc.sum(self.read("cleaning").filter(pc.field("step") == RECORDS).column("n_documents")).as_py()
+        n = read or len(profile) + len(rejects)
         sizes = profile.loc[(profile["split"] == "train") & profile["label"].notna(), "label"].value_counts()
         balance = float(sizes.min() / sizes.mean()) if len(sizes) > 1 else None
         smallest = [{"label": label, "documents": int(size)} for label, size in sizes[::-1].head(10).items()]
@@ -315,7 +320,10 @@ def _words(words: dict[str, Counter[str]]) -> dict[str, Measure]:
 
 
 def normalised(texts: pa.Array) -> pa.Array:
-    """The letters and digits of each text, lower-case, words apart by one space: what counts as the same text. Large strings."""
+    """The letters and digits of each text, lower-case, words apart by one space: what counts as the same text. Large strings.
+
+    A text without any, such as a smile, is itself.
+    """
     texts = texts.cast(pa.large_string())
     if not len(texts):
         return texts
@@ -323,7 +331,7 @@ def normalised(texts: pa.Array) -> pa.Array:
     other = pc.invert(pc.fill_null(pc.string_is_ascii(texts), True))
     if pc.any(other).as_py():
         plain = pc.replace_with_mask(plain, other, _normalised(texts.filter(other)))
-    return plain
+    return pc.if_else(pc.equal(plain, ""), pc.utf8_trim_whitespace(texts), plain)
 
 
 def _normalised(texts: pa.Array) -> pa.Array:

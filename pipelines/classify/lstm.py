@@ -40,7 +40,7 @@ class Params(Knobs):
     vector_size: int = Field(100, ge=1)  # D when neither vectors nor codings are given; theirs otherwise
     fine_tune: bool = True  # go on training the given vectors with the rest
     max_tokens: int = Field(400, ge=1)  # of a document; what is longer is cut
-    keep: Literal["head", "tail"] = "head"  # which end of a document that is too long
+    keep: Literal["head", "tail", "both"] = "head"  # which end of a document that is too long, or half of each
     dropout: float = Field(0.5, ge=0, lt=1)  # of the words' vectors, between layers and before the decision
     batch_size: int = Field(64, ge=1)  # documents a step
     epochs: int = Field(8, ge=1)  # at most
@@ -187,12 +187,13 @@ def padded(split: Split, rows: np.ndarray, max_tokens: int, keep: str) -> tuple[
         (T, B) int32 token ids, UNKNOWN_ID beyond a document's end, and (B,) int64 lengths, at least 1: a
         document without words is one unknown word.
     """
-    lengths = np.minimum(np.diff(split.offsets)[rows], max_tokens)
-    first = split.offsets[rows] if keep == "head" else split.offsets[rows + 1] - lengths
+    whole = np.diff(split.offsets)[rows]
+    lengths = np.minimum(whole, max_tokens)
+    head = {"head": lengths, "tail": 0 * lengths, "both": (lengths + 1) // 2}[keep]  # tokens before those that are left out
     place = np.arange(max(lengths.max(initial=1), 1))[:, None]  # (T, 1)
     inside = place < lengths  # (T, B)
     ids = np.full(inside.shape, UNKNOWN_ID, np.int32)
-    ids[inside] = split.values[(first + place)[inside]]
+    ids[inside] = split.values[(split.offsets[rows] + place + (place >= head) * (whole - lengths))[inside]]
     return ids, np.maximum(lengths, 1)
 
 

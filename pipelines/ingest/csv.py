@@ -23,6 +23,7 @@ from pipelines.method import Run
 
 SUFFIXES = (".csv", ".tsv", ".tab")
 LARGEST_CELL = 2**27  # characters; a quote that is never closed holds so many, four bytes each, before it is found out
+LOOKS_LIKE_ROWS = 5  # lines inside one cell, with as many separators each as a row has
 
 
 class Params(Columns):
@@ -81,13 +82,33 @@ def _rows(rows: Any, path: Path, name: str, header: list[str], place: dict[str, 
                     f"{path}: a quote is opened in row {number}, line {start}, and closed nowhere after it, so what follows cannot be told apart. "
                     "Close it, or double the quotes inside a quoted cell"
                 ) from err
-            upto = f", and takes the lines up to {rows.line_num} with it" if rows.line_num > start else ""
-            yield Reject(where, f"is not CSV: {err}{upto}")
+            yield Reject(where, f"is not CSV: {err}")
+            yield from _taken_in(name, start, rows.line_num)
             continue
         if not cells:  # an empty line is no row
             number -= 1
         elif len(cells) != len(header):
             excerpt = ",".join(cells)[:EXCERPT].encode(errors="replace").decode()
             yield Reject(where, f"has {len(cells)} cells; the header has {len(header)}", excerpt)
+        elif (inside := _rows_inside(cells, rows.dialect.delimiter)) is not None:
+            yield Reject(where, "has a quote that is closed lines later, around what looks like rows", inside[:EXCERPT])
+            yield from _taken_in(name, start, rows.line_num)
         else:
             yield record({column: cells[i] for column, i in place.items()}, where, ids(number, name, several))
+
+
+def _taken_in(name: str, start: int, end: int) -> Iterator[Reject]:
+    """A reject for each further line that a faulty row has taken in: most were rows, and how many are lost is to be seen."""
+    for line in range(start + 1, end + 1):
+        yield Reject(f"{name}: line {line}", f"lies inside the faulty row that begins in line {start}")
+
+
+def _rows_inside(cells: list[str], separator: str) -> str | None:
+    """The cell of a row that has taken in others, by a quote that was opened by mistake; None when there is none."""
+    for cell in cells:
+        if cell.count("\n") >= LOOKS_LIKE_ROWS:
+            inner = [line for line in cell.splitlines()[1:-1] if line]
+            alike = sum(line.count(separator) == len(cells) - 1 for line in inner)
+            if len(cells) > 1 and alike >= 0.9 * len(inner):
+                return cell
+    return None

@@ -16,8 +16,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipelines import sources as where_from
-from pipelines.artifacts.corpus import Corpus
-from pipelines.documents import EXCERPT, Documents, Reject, gathered, write
+from pipelines.artifacts.corpus import RECORDS, Corpus
+from pipelines.documents import EXCERPT, Documents, Reject, Skipped, gathered, write
 from pipelines.errors import Fault
 from pipelines.label_table import Labels
 from pipelines.method import Run
@@ -70,21 +70,25 @@ def ingest(params: Params, run: Run) -> Corpus:
     return write(gathered(read(files, params, Labels(params.labels, run))), params, run)
 
 
-def read(files: list[Path], params: Params, labels: Labels) -> Iterator[dict[str, Any] | Reject]:
+def read(files: list[Path], params: Params, labels: Labels) -> Iterator[dict[str, Any] | Reject | Skipped]:
     seen: set[str] = set()
+    n_records = 0  # windows, and sequences that are rejected as a whole; each may be two documents
     for path in files:
         lines = ((number, line.strip()) for number, line in where_from.lines(path))
         for where, header, sequence in sequences(((number, line) for number, line in lines if line), path):
             name = header.partition(" ")[0].partition("\t")[0]
             wrong = "has a header without a name" if not name else f"is named {name}, as one before it" if name in seen else ""
             if wrong:
+                n_records += 1
                 yield Reject(where, wrong, header[:EXCERPT])
                 continue
             seen.add(name)
             found = re.search(params.label_pattern, header) if params.label_pattern else None
             label = found[1] if found else labels.of(name)
             for start, window in windows(sequence, params.length, params.step or params.length):
+                n_records += 1
                 yield from documents(name, start, window, label, where, params)
+    yield Skipped(RECORDS, n_records)
     labels.check()
 
 

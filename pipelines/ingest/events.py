@@ -12,7 +12,7 @@ file is then sorted by itself.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -26,15 +26,16 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from pipelines import sources as where_from
-from pipelines.artifacts.corpus import Corpus, hashes
+from pipelines.artifacts.corpus import RECORDS, Corpus, hashes
 from pipelines.columns import as_text, seconds
-from pipelines.documents import EXCERPT, ROWS, Documents, Reject, record_batch, write
+from pipelines.documents import EXCERPT, ROWS, Documents, Reject, Skipped, record_batch, write
 from pipelines.errors import Fault, nearest
 from pipelines.label_table import Labels
 from pipelines.method import Run
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".parquet")
 BATCH = 65_536  # events
+LARGEST_CELL = 2**27  # characters; a quote that is never closed holds so many before it is found out
 PART_BYTES = 2**24  # of the source, in each file on disk; a compressed source holds some ten times as much
 MOST_PARTS = 512
 DAY = 86_400.0  # seconds
@@ -57,7 +58,6 @@ class Params(Documents):
     spaces: Literal["reject", "underscore"] = "reject"  # what is done with a code that has spaces in it: it would be several tokens
     labels: str | None = None  # a table with columns id, the person, and label
     divide: Literal["stratified", "random", "group", "time", "blocks"] = "group"  # no person is in two splits
-    leaks: bool = False  # two persons may well have the same few codes
 
 
 def sources(params: Params) -> list[str]:
@@ -71,7 +71,7 @@ def ingest(params: Params, run: Run) -> Corpus:
         return write(documents(files, folder, labels, params, run), params, run)
 
 
-def documents(files: list[Path], folder: Path, labels: Labels, params: Params, run: Run) -> Iterator[pa.RecordBatch | Reject]:
+def documents(files: list[Path], folder: Path, labels: Labels, params: Params, run: Run) -> Iterator[pa.RecordBatch | Reject | Skipped]:
     parts = [folder / f"{part:03d}.arrow" for part in range(n_parts(files))]
     n = yield from scattered(files, parts, params)
     run.say(f"{n:,} events")
@@ -91,16 +91,18 @@ def n_parts(files: list[Path]) -> int:
     return min(MOST_PARTS, 1 << (n_bytes // PART_BYTES).bit_length())
 
 
-def scattered(files: list[Path], parts: list[Path], params: Params) -> Iterator[Reject]:
+def scattered(files: list[Path], parts: list[Path], params: Params) -> Generator[Reject | Skipped, None, int]:
     """Writes each event to the part of its person; gives what is no event, and in the end how many are."""
-    n_events, shift = 0, 64 - (len(parts) - 1).bit_length()
+    n_events, n_rows, shift = 0, 0, 64 - (len(parts) - 1).bit_length()
     with ExitStack() as stack:
         sinks = [stack.enter_context(pa.ipc.new_stream(stack.enter_context(pa.OSFile(str(part), "wb")), EVENT)) for part in parts]
         for path in files:
             for rows in table(path, params):
                 if isinstance(rows, Reject):
+                    n_rows += 1
                     yield rows
                     continue
+                n_rows += len(rows.numbers)
                 rejects, events = checked(rows, params)
                 yield from rejects
                 if not events.num_rows:
@@ -112,6 +114,7 @@ def scattered(files: list[Path], parts: list[Path], params: Params) -> Iterator[
                 events = events.take(pa.array(order))
                 for place, start, end in zip(there.tolist(), starts, [*starts[1:], len(order)], strict=True):
                     sinks[place].write_batch(events.slice(start, end - start))
+    yield Skipped(RECORDS, n_rows)  # a document is many of them
     return n_events
 
 
@@ -149,17 +152,20 @@ def _parquet(path: Path, params: Params) -> Iterator[Rows]:
 
 
 def _csv(path: Path, separator: str, params: Params) -> Iterator[Rows | Reject]:
-    where = f"{path.name}: line"
-    with where_from.opened(path) as stream:
-        text = io.TextIOWrapper(stream, where_from.encoding_of(path, None), errors="surrogateescape", newline="")
-        rows = csv.reader(text, delimiter=separator, strict=True)
+    csv.field_size_limit(LARGEST_CELL)
+    where, found = f"{path.name}: line", where_from.encoding_of(path, None)
+    with where_from.opened(path) as stream, io.TextIOWrapper(stream, found, errors="surrogateescape", newline="") as text:
+        lines = iter(partial(text.readline, LARGEST_CELL), "")  # a file without a line end is not read as a whole
+        rows = csv.reader(lines, delimiter=separator, strict=True)
         held: list[list[str]] = []
         numbers: list[int] = []
         try:
             header = next(rows, [])
             places = _places(header, path, params)
-            for cells in rows:
-                if len(cells) == len(header):
+            for cells in _cells(rows, path):
+                if isinstance(cells, Reject):
+                    yield cells
+                elif len(cells) == len(header):
                     held.append(cells)
                     numbers.append(rows.line_num)
                 elif cells:  # an empty line is no row
@@ -169,8 +175,25 @@ def _csv(path: Path, separator: str, params: Params) -> Iterator[Rows | Reject]:
                     yield Rows(where, np.array(numbers), [_coded([cells[place] for cells in held]) for place in places])
                     held, numbers = [], []
         except csv.Error as err:
-            raise Fault(f"{path}: line {rows.line_num} is not CSV: {err}. A quote that is opened must be closed") from err
+            raise Fault(f"{path}: line 1 is no header: {err}") from err
+        except UnicodeDecodeError as err:  # UTF-16 cannot be read on after its first fault
+            raise where_from.not_encoded(path, found, err) from err
         yield Rows(where, np.array(numbers, int), [_coded([cells[place] for cells in held]) for place in places])
+
+
+def _cells(rows: Any, path: Path) -> Iterator[list[str] | Reject]:
+    """The cells of each row, or why it is none. Raises Fault for a quote that nothing closes, since it takes all that follows."""
+    while True:
+        start = rows.line_num + 1
+        try:
+            yield next(rows)
+        except StopIteration:
+            return
+        except csv.Error as err:
+            if "unexpected end of data" in str(err) or "field limit" in str(err):
+                raise Fault(f"{path}: a quote is opened in line {start}, and closed nowhere after it. Close it") from err
+            upto = f", and takes the lines up to {rows.line_num} with it" if rows.line_num > start else ""
+            yield Reject(f"{path.name}: line {start}", f"is not CSV: {err}{upto}")
 
 
 def _coded(cells: list[str]) -> Column:

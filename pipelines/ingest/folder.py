@@ -15,7 +15,7 @@ from pydantic import Field
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import SPLITS, Corpus
 from pipelines.columns import record
-from pipelines.documents import Documents, Reject, gathered, write
+from pipelines.documents import Documents, Reject, Skipped, gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 
@@ -40,14 +40,17 @@ def ingest(params: Params, run: Run) -> Corpus:
         )
     if params.encoding is not None:
         where_from.known_encoding(params.encoding)
-    return write(gathered(read(root, params)), params, run)
+    return write(gathered(read(root, params, run)), params, run)
 
 
-def read(root: Path, params: Params) -> Iterator[dict[str, Any] | Reject]:
+def read(root: Path, params: Params, run: Run) -> Iterator[dict[str, Any] | Reject | Skipped]:
     has_splits = top_is_splits(root)
-    n_files = 0
+    n_files = n_others = 0
     for path in inside(root, root.resolve()):
         if params.suffixes and not where_from.unpacked_name(path).endswith(tuple(params.suffixes)):
+            if not n_others:
+                run.say(f"{path.relative_to(root)} and what else has none of the endings {', '.join(params.suffixes)} is left out")
+            n_others += 1
             continue
         n_files += 1
         name = path.relative_to(root)
@@ -57,6 +60,8 @@ def read(root: Path, params: Params) -> Iterator[dict[str, Any] | Reject]:
     if not n_files:
         meant = " or ".join("*" + suffix for suffix in params.suffixes) or "any file"
         raise Fault(f"source {params.source} holds no file that is {meant}. Say which are meant as `suffixes`; an empty list takes all")
+    if n_others:
+        yield Skipped("other_files", n_others)
 
 
 def document(path: Path, name: str, label: str, split: str | None, encoding: str | None) -> dict[str, Any] | Reject:

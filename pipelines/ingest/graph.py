@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from pipelines.artifacts.corpus import Corpus
+from pipelines.artifacts.corpus import RECORDS, Corpus
 from pipelines.errors import Fault, nearest
 from pipelines.kernels.splits import stratified
 from pipelines.kernels.walks import Graph, graph, walk
@@ -49,7 +49,7 @@ class Params(Knobs):
     target_column: str = "target"
     weight: str | None = None  # the column, above 0; in text split at white space the third field. None: all edges weigh the same
     directed: bool = False
-    self_loops: Literal["drop", "refuse"] = "drop"  # dropped ones are listed in the table rejects
+    self_loops: Literal["drop", "refuse"] = "drop"  # dropped ones are counted in the table cleaning
     isolated: Literal["keep", "refuse"] = "keep"  # a node without edges has walks of one node, and a vector that nobody trained
     labels: str | None = None  # CSV, TSV or Parquet with columns node and label, as `source` but for addresses; an empty cell is no label
     valid_share: float = Field(0.15, ge=0, lt=0.5)  # of the nodes that have a label
@@ -72,8 +72,8 @@ def ingest(params: Params, run: Run) -> Corpus:
     per_batch = max(1, BATCH // params.walk_length)
     first = 0
     with run.open(Corpus) as out, run.progress(len(names) * params.walks_per_node, "walks") as bar:
-        if edges.loops:
-            out.append("rejects", where=edges.loops, reason=["a self loop"] * len(edges.loops), excerpt=edges.looped)
+        for step, n in ((RECORDS, edges.n_records), ("self_loops", edges.n_loops)):
+            out.append("cleaning", step=[step], split=["unlabelled"], n_documents=[n])
         for _ in range(params.walks_per_node):
             # every node once, in a new order each time (DeepWalk, algorithm 1)
             order = run.rng.permutation(len(names)).astype(np.int32)
@@ -107,8 +107,8 @@ class Edges(NamedTuple):
     ends: np.ndarray  # (M, 2) int32 codes, as they stand in the source, without self loops
     weights: np.ndarray  # (M,) float64, ones where there are none
     mirrored: bool  # an undirected edge may well stand there from both of its ends
-    loops: list[str]  # file and line of each self loop, and what stood there
-    looped: list[str]
+    n_records: int  # edges, and nodes alone, that were read
+    n_loops: int
 
 
 class Faults:
@@ -133,8 +133,7 @@ def read_edges(params: Params, run: Run) -> Edges:
     faults = Faults()
     code_of: dict[str, int] = {}
     ends, weights = array("i"), array("d")
-    loops: list[str] = []
-    looped: list[str] = []
+    n_records = n_loops = 0
     mirrored = False
     for path in files(params.source, run, sha256=params.sha256):
         adjacency = params.form == "adjacency" or (params.form == "auto" and ending(path) == ".adjlist")
@@ -145,6 +144,7 @@ def read_edges(params: Params, run: Run) -> Edges:
         mirrored |= adjacency and not params.directed
         with run.progress(None, "edges", f"reading {path.name}") as bar:
             for where, source, target, weight in neighbours_in(path, faults) if adjacency else edges_in(path, params, faults):
+                n_records += 1
                 n_before = faults.n
                 for name in (source, target):
                     if name is not None and name not in code_of and (fault := fault_of(name)):
@@ -158,8 +158,7 @@ def read_edges(params: Params, run: Run) -> Edges:
                     continue
                 code = code_of.setdefault(source, len(code_of))
                 if source == target:
-                    loops.append(where)
-                    looped.append(f"{source} {target}")
+                    n_loops += 1
                     if params.self_loops == "refuse":
                         faults.add(where, f"node {source!r} has an edge to itself. Take it out, or say self_loops: drop")
                 elif target is not None:
@@ -168,9 +167,9 @@ def read_edges(params: Params, run: Run) -> Edges:
                 bar.advance()
     faults.check()
     if not ends:
-        seen = f"; it has {len(loops):,} from a node to itself, which are dropped" if loops else ""
+        seen = f"; it has {n_loops:,} from a node to itself, which are dropped" if n_loops else ""
         raise Fault(f"{params.source} has no edge between two nodes{seen}. It must have one, and {FORMS}")
-    return Edges(list(code_of), np.array(ends, np.int32).reshape(-1, 2), np.array(weights), mirrored, loops, looped)
+    return Edges(list(code_of), np.array(ends, np.int32).reshape(-1, 2), np.array(weights), mirrored, n_records, n_loops)
 
 
 FORMS = (
@@ -325,7 +324,7 @@ def build(edges: Edges, params: Params, run: Run) -> tuple[pa.Array, Graph]:
         raise Fault(f"{params.source}: {len(alone):,} nodes have no edge to another, first {told}. Take them out, or say isolated: keep")
     run.say(
         f"{len(names):,} nodes, {len(source) // (1 if params.directed else 2):,} {'' if params.directed else 'un'}directed edges; "
-        f"{n_doubles:,} that stood there again are merged, {len(edges.loops):,} self loops dropped, {len(alone):,} nodes are isolated"
+        f"{n_doubles:,} that stood there again are merged, {edges.n_loops:,} self loops dropped, {len(alone):,} nodes are isolated"
     )
     indptr = np.concatenate([[0], np.cumsum(n_out)])
     return names, graph(indptr, target[order], weights[order].astype(np.float32) if params.weight else None)

@@ -38,6 +38,7 @@ SNIFFED = 2**16  # bytes that tell what a file is
 LINES = 2000  # that tell what a text file is
 MOST_CLASSES = 100
 FEW = 10  # documents of a class with which one can hardly learn and test
+MOSTLY = 0.95  # share of a column's cells that say what it holds; the others are told
 
 LABELS = ("label", "class", "category", "target", "sentiment", "stars", "rating", "topic")
 GROUPS = ("group", "author", "user", "person", "patient", "customer", "thread", "conversation", "product", "movie", "film", "article")
@@ -198,11 +199,23 @@ def refuse_binary(path: Path) -> None:
     for magic, what in BINARY:
         if start.startswith(magic) and (b"\0" in start or magic[0] > 0x7F):
             raise Fault(f"{path} is {what}, not text. Give CSV, JSON lines, Parquet, text, a graph, FASTA or a MediaWiki dump")
-    if b"\0" in start and where_from.marked_encoding(start) != "utf-16":
+    if start.count(0) * 1000 > len(start) and where_from.marked_encoding(start) != "utf-16":
         raise Fault(
-            f"{path} is binary: it holds NUL bytes, the first at byte {start.index(0):,}. Give CSV, JSON lines, Parquet, text, a graph, FASTA or a "
+            f"{path} is binary: it holds {start.count(0):,} NUL bytes, the first at byte {start.index(0):,}. Give CSV, JSON lines, Parquet, text, a graph, FASTA or a "
             "MediaWiki dump; if it is UTF-16 without a mark, convert it to UTF-8"
         )
+
+
+def refuse_binaries(paths: Sequence[Path]) -> None:
+    """Raises Fault where half of the files or more hold no text; of fewer, each is a document that will be rejected."""
+    faults: list[Fault] = []
+    for path in paths:
+        try:
+            refuse_binary(path)
+        except Fault as fault:
+            faults.append(fault)
+    if faults and 2 * len(faults) >= len(paths):
+        raise faults[0]
 
 
 def first_lines(path: Path) -> list[str]:
@@ -362,7 +375,10 @@ def look_at_table(method: str, files: list[Path], source: Path, guesses: list[Gu
     chosen = evenly(files, FILES)
     parts = [Part(LOOKED // len(chosen)) for _ in chosen]
     for path, part in zip(chosen, parts, strict=True):
-        read[method](path, part)
+        try:
+            read[method](path, part)
+        except UnicodeDecodeError as err:
+            raise where_from.not_encoded(path, where_from.encoding_of(path, encoding), err) from err
     rows = [row for part in parts for row in part.rows]
     rejects = [reject for part in parts for reject in part.rejects]
     if not rows:
@@ -372,6 +388,13 @@ def look_at_table(method: str, files: list[Path], source: Path, guesses: list[Gu
         refuse_headless(files[0], rows)
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name.strip()]
     columns = [profile(name, [row.get(name) for row in rows]) for name in names]
+    for it in columns:
+        if it.kind != "object" and (n := it.n_filled - sum(text is not None and bool(text.strip()) for text in it.texts)):
+            notes.append(
+                f"column {it.name}: {n:,} of {it.n_filled:,} cells hold a list or an object where the others do not, or no text; mend them"
+            )
+    if n := sum(any(isinstance(cell, str) and "\0" in cell for cell in row.values()) for row in rows):
+        notes.append(f"{n:,} rows hold NUL characters; those with one in a column that is read will be rejected")
     whole = all(part.whole for part in parts) and len(chosen) == len(files)
     if whole:
         n_all: int | None = len(rows)
@@ -459,7 +482,10 @@ def refuse_headless(path: Path, rows: list[dict[str, Any]]) -> None:
 def profile(name: str, cells: list[Any]) -> Column:
     filled = [cell for cell in cells if not (cell is None or cell != cell or (isinstance(cell, str) and not cell.strip()))]
     kind = kind_of(filled)
-    texts = [None if cell is None or cell != cell or kind == "object" else as_text(cell) for cell in cells]
+    texts = [
+        None if cell is None or cell != cell or kind == "object" or (kind != "tokens" and _is_odd(cell)) else as_text(cell)
+        for cell in cells
+    ]
     there = [text for text in texts if text is not None and text.strip()]
     distinct = dict.fromkeys(there)
     mean = sum(map(len, there)) / len(there) if there else 0.0
@@ -471,21 +497,27 @@ def kind_of(filled: list[Any]) -> str:
         return "empty"
     if all(isinstance(cell, bool) for cell in filled):
         return "truth"
-    if all(isinstance(cell, list) and all(isinstance(it, str) for it in cell) for cell in filled):
+    if sum(isinstance(cell, list) and all(isinstance(it, str) for it in cell) for cell in filled) >= MOSTLY * len(filled):
         return "tokens"
-    if any(isinstance(cell, (dict, list)) or (isinstance(cell, bytes) and not _decodes(cell, "utf-8")) for cell in filled):
+    plain = [cell for cell in filled if not _is_odd(cell)]
+    if len(plain) < MOSTLY * len(filled):
         return "object"
-    for few in (filled[:1000], filled):  # the first thousand tell most that are no numbers
+    for few in (plain[:1000], plain):  # the first thousand tell most that are no numbers
         if not all(isinstance(cell, (int, float)) or _is_number(str(cell)) for cell in few):
             break
     else:
         return "number"
     try:
-        for cell in filled:
+        for cell in plain:
             seconds(cell)
     except (ValueError, TypeError, OverflowError):
         return "text"
     return "time"
+
+
+def _is_odd(cell: Any) -> bool:
+    """Whether it is no word and no number."""
+    return isinstance(cell, (dict, list)) or (isinstance(cell, bytes) and not _decodes(cell, "utf-8"))
 
 
 def choose(seen: Look) -> tuple[Column, Column | None, Column | None]:
@@ -508,7 +540,7 @@ def choose(seen: Look) -> tuple[Column, Column | None, Column | None]:
         seen.guesses.append(Guess("time", time.name, "named so, and every cell is a time or a number"))
     if split:
         values = {it.strip().lower() for it in split.texts if it and it.strip()}
-        seen.guesses.append(Guess("split", split.name, f"its values are {', '.join(sorted(values))}"))
+        seen.guesses.append(Guess("split", split.name, f"its values are {', '.join(sorted(values & set(SPLITS)))}"))
         if label and "valid" not in values and seen.whole:
             seen.guesses.append(Guess("valid_share", 0.15, "no row is in valid, so it is drawn from train"))
     elif label:
@@ -521,8 +553,18 @@ def chosen_split(seen: Look) -> Column | None:
     for it in seen.columns:
         if it.kind != "text" or it.n_distinct > len(SPLIT_WORDS):
             continue
-        values = {text.strip().lower() for text in it.texts if text and text.strip()}
-        if values and values <= set(SPLITS) and (len(values) > 1 or _named(it, ("split", "part", "fold", "subset", "set"))):
+        cells = Counter(text.strip().lower() for text in it.texts if text and text.strip())
+        values = set(cells)
+        known, others = values & set(SPLITS), values - set(SPLITS)
+        n_others = sum(cells[name] for name in others)
+        if n_others <= (1 - MOSTLY) * cells.total() and (
+            len(known) > 1 or (known and _named(it, ("split", "part", "fold", "subset", "set")))
+        ):
+            if others:
+                seen.notes.append(
+                    f"column {it.name}: {n_others:,} of {cells.total():,} rows name a split that is none of {', '.join(SPLITS)} "
+                    f"({', '.join(sorted(others))}); they will be rejected"
+                )
             return it
         if values & {"train", "training", "test", "testing"} and values <= SPLIT_WORDS:
             seen.notes.append(
@@ -672,8 +714,7 @@ def look_at_texts(files: list[Path], path: Path, endings: Counter[str]) -> Look:
                 "suffixes", suffixes, f"most files end in {ending}" if suffixes else "the files have no ending in common, so all are taken"
             )
         )
-    for it in evenly(mine, FILES):
-        refuse_binary(it)
+    refuse_binaries(evenly(mine, FILES))
     has_splits = folder.top_is_splits(path)
     documents, n_wrong = [], Counter[str]()
     chosen = evenly(mine, max(1, min(MOST // 5, LOOKED * len(mine) // max(1, _size(mine)))))

@@ -115,8 +115,8 @@ def test_one_by_one_or_many_at_once_a_document_gets_the_same_probabilities(tmp_p
     assert at_once.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(("keep", "expected"), [("head", [1, 2]), ("tail", [3, 4])])
-def test_a_document_too_long_is_cut_at_its_end_or_at_its_beginning(tmp_path, keep, expected):
+@pytest.mark.parametrize(("keep", "expected"), [("head", [1, 2]), ("tail", [3, 4]), ("both", [1, 4])])
+def test_a_document_too_long_is_cut_at_its_end_at_its_beginning_or_in_the_middle(tmp_path, keep, expected):
     toy = tokens(tmp_path / "t", [("train", "a", [5]), ("train", "b", [1, 2, 3, 4]), ("train", "b", [])])
     ids, lengths = padded(read(toy, "train", ["a", "b"]), np.array([1, 0, 2]), max_tokens=2, keep=keep)
     assert ids.T.tolist() == [expected, [5, 0], [0, 0]]

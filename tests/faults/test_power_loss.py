@@ -56,6 +56,7 @@ def test_a_stage_killed_at_any_of_its_writes_leaves_nothing_wrong(real, tmp_path
     _at_each_write(real, tmp_path, STAGE, ["dvc", "repro", "ingest-tiny"], repro, every=3)
 
 
+@pytest.mark.timeout(1800)
 def test_dvc_killed_at_any_of_its_writes_leaves_nothing_wrong(template, calm, api, tmp_path):
     _at_each_write((template, calm), tmp_path, "dvc", ["dvc", "repro", "check-corpus-a"], wordloom_run(PREFECT_API_URL=api), every=5)
 

@@ -214,6 +214,14 @@ def test_entries_of_the_run_cache_whose_outputs_are_gone_go_when_they_are_old(ma
     assert made.ran() == []
 
 
+def test_with_a_merge_that_was_not_finished_the_command_fails(made):
+    lock = made.root / "dvc.lock"
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text()}=======\n>>>>>>> theirs\n")
+    done = made.wordloom("clean")
+    assert done.returncode == 2
+    assert done.stderr.startswith("fault: dvc.lock: line 1 is a conflict marker of git's")
+
+
 def test_the_command_says_how_much_room_it_made(made):
     write(made.root / "data/4_vectors/.g.part/g/made", "x" * 2000)
     done = made.wordloom("clean", "--dry-run")

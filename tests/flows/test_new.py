@@ -134,6 +134,20 @@ def test_a_source_that_git_has_is_named_relative_to_the_project(main, tmp_path):
     assert made(main, "own.csv", force=True)[0]["ingest"]["own"]["source"] == "own.csv"
 
 
+def test_a_source_below_the_folder_of_data_sets_is_named_by_it_and_what_lies_beside_it_too(main, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORDLOOM_DATA", str(tmp_path / "sets"))
+    (tmp_path / "sets" / "net").mkdir(parents=True)
+    for folder, source in (("net", "data:net/edges.csv"), ("", "data:edges.csv")):
+        here = tmp_path / "sets" / folder
+        table(here / "edges.csv", [{"source": f"n{i}", "target": f"n{i + 1}"} for i in range(9)])
+        table(here / "labels.csv", [{"node": f"n{i}", "label": "a"} for i in range(10)])
+        for said in (here / "edges.csv", source):
+            tree, text = made(main, said, force=True)
+            assert tree["ingest"]["edges"]["source"] == source
+            assert tree["ingest"]["edges"]["labels"] == source.replace("edges", "labels")
+            assert f'    source: "{source}"\n' in text
+
+
 def test_whatever_columns_are_called_the_file_is_yaml_and_no_line_of_theirs(main, tmp_path):
     odd = ["yes", 'a: "b" # c', "x\ny: {z", "a\x85\u2028b", "null", "1e5x", "- a"]
     for i, name in enumerate(odd):

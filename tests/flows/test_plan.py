@@ -68,7 +68,7 @@ def test_another_queue_makes_nothing_run_again(project):
     assert "embed/g [gpu, priority 3]: up to date" in text(project.root, whole, everything=True)
 
 
-@pytest.mark.parametrize("name", ["dvc.lock", "dvc.yaml"])
+@pytest.mark.parametrize("name", ["dvc.lock", "dvc.yaml", "params.yaml"])
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_merge_that_was_not_finished_is_one_clear_fault(project, name, command):
     assert project.dvc("repro", "embed-g").returncode == 0
@@ -77,7 +77,9 @@ def test_a_merge_that_was_not_finished_is_one_clear_fault(project, name, command
     base = project.git("branch", "--show-current").strip()
     for branch, word in (("theirs", "theirs"), (base, "ours")):
         project.git("checkout", "-qB", branch)
-        if name == "dvc.lock":
+        if name == "params.yaml":
+            project.set("embed", "g", text=word)
+        elif name == "dvc.lock":
             project.set("embed", "g", text=word)
             assert project.dvc("repro", "embed-g").returncode == 0
         else:

@@ -223,6 +223,35 @@ def test_a_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.quick_slow
+def test_an_altered_list_of_files_at_the_remote_is_called_altered_and_replaced(made, tmp_path):
+    with_remote(made, tmp_path / "remote")
+    damaged = tmp_path / "remote" / objects_of(made)[-1].relative_to(folder(made.root))
+    assert damaged.suffix == ".dir"
+    whole = damaged.read_bytes()
+    alter(damaged)
+    with pytest.raises(Fault, match=r"object \w+\.dir is altered there. Run: wordloom verify --remote store --repair"):
+        verify(made.root, [], "store", False)
+    verify(made.root, [], "store", True)
+    assert damaged.read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_a_worktree_of_a_commit_without_the_remote_is_hashed_there_too(made, tmp_path):
+    tree = made.root / ".wordloom" / "older"
+    made.git("worktree", "add", "-q", "--detach", str(tree))
+    assert scratch.Project(tree).dvc("config", "--local", "cache.dir", str(folder(made.root))).returncode == 0
+    shutil.copy(made.root / "dvc.lock", tree)
+    with_remote(made, "../remote")  # in .dvc/config of the main checkout alone
+    assert verify(made.root, [], "store", False).startswith("10 objects of 14 outputs")
+    (tmp_path / "remote" / objects_of(made, "data/report.md")[0].relative_to(folder(made.root))).unlink()
+    with pytest.raises(Fault) as err:
+        verify(made.root, [], "store", False)
+    assert sum("is missing there" in line for line in err.value.faults) == 2
+    verify(made.root, [], "store", True)
+
+
+@pytest.mark.slow
 def test_a_webdav_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
     with serve(tmp_path / "dav") as server:
         with_remote(made, server.url)

@@ -122,7 +122,7 @@ def test_all_columns_that_are_missing_are_named(tmp_path):
         ("text,label\na,b\nc\nd,b\n", ("row 2 (line 3)", "has 1 cells; the header has 2")),
         ("text,label\na,b\nc,b,x\nd,b\n", ("row 2 (line 3)", "has 3 cells; the header has 2")),
         ('text,label\na,b\n"c" c,b\nd,b\n', ("row 2 (line 3)", "is not CSV: ',' expected after '\"'")),
-        ("text,label\na,b\nc\0c,b\nd,b\n", ("row 2 (line 3)", "holds a NUL character, as no text does")),
+        ("text,label\na,b\nc\0c,b\nd,b\n", ("row 2 (line 3)", "holds a NUL character in its text, as no text does")),
         (b"text,label\na,b\n\xe4,b\nd,b\n", ("row 2 (line 3)", "text is not in the encoding of its file: byte 0xe4 at character 1")),
         (b"text,label\na,b\nc,\xff\nd,b\n", ("row 2 (line 3)", "label is not in the encoding of its file: byte 0xff at character 1")),
         ("text,label\na,b\n \t,b\nd,b\n", ("row 2 (line 3)", "is empty")),
@@ -135,10 +135,27 @@ def test_a_row_that_cannot_be_read_is_rejected_with_its_line_and_the_others_are_
     assert rejects(corpus) == [("own.csv: " + rejected[0], rejected[1])]
 
 
-def test_a_quote_that_is_not_closed_takes_the_lines_with_it_that_the_reject_names(tmp_path):
+def test_a_quote_that_is_not_closed_rejects_each_line_that_it_takes_in(tmp_path):
     corpus = corpus_of(tmp_path, 'text,label\na,b\n"c,b\nd,b\n"e,b\nf,b\n')
     assert texts(corpus) == ["a", "f"]
-    assert rejects(corpus) == [("own.csv: row 2 (line 3)", "is not CSV: ',' expected after '\"', and takes the lines up to 5 with it")]
+    assert rejects(corpus) == [
+        ("own.csv: row 2 (line 3)", "is not CSV: ',' expected after '\"'"),
+        ("own.csv: line 4", "lies inside the faulty row that begins in line 3"),
+        ("own.csv: line 5", "lies inside the faulty row that begins in line 3"),
+    ]
+
+
+def test_a_quote_that_is_closed_around_other_rows_rejects_them_all(tmp_path):
+    rows = [f"text {i},{'xy'[i % 2]}" for i in range(40)]
+    rows[10], rows[30] = '"' + rows[10], 'text 30",x'
+    corpus = corpus_of(tmp_path, "text,label\n" + "\n".join(rows) + "\n")
+    assert texts(corpus) == [f"text {i}" for i in range(40) if not 10 <= i <= 30]
+    assert len(rejects(corpus)) == 21
+
+
+def test_a_quoted_text_of_many_lines_with_commas_is_one_text(tmp_path):
+    text = "\n".join(["One, two, three.", "Four", "five, six", "", "seven, eight, nine, ten", "eleven", "twelve", "end"])
+    assert texts(corpus_of(tmp_path, f'text,label\n"{text}",x\n"b",y\n')) == [text, "b"]
 
 
 def test_a_quote_that_is_never_closed_is_found_out_before_it_has_taken_the_memory(tmp_path, monkeypatch):

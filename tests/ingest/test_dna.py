@@ -178,3 +178,10 @@ def test_knobs_that_contradict_each_other_are_refused(knobs, message):
 
 def test_a_table_of_labels_is_tracked_like_the_source():
     assert sources(Params(source=["a.fa", "data:b.fa"], labels="c.tsv")) == ["a.fa", "c.tsv"]
+
+
+def test_rejects_are_counted_against_the_windows_that_were_read(tmp_path):
+    corpus = corpus_of(tmp_path, ">a\nACGTACGTAXGT\n>a\nACGT\n", length=4, reverse_complement=True)
+    assert len(texts(corpus)) == 4  # two windows, two strands
+    assert len(rejects(corpus)) == 2  # a window, and a sequence whose name was there
+    assert corpus.read("cleaning").to_pylist() == [{"step": "records", "split": "unlabelled", "n_documents": 4}]

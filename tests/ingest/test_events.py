@@ -1,5 +1,6 @@
 """Sequences of events, by person and time."""
 
+import csv
 import datetime
 import gzip
 import random
@@ -191,7 +192,7 @@ def test_codes_with_spaces_are_joined_where_the_row_says_so(tmp_path):
         ("person,tme,kode\np,1,A\n", r"no column 'time'.*Did you mean 'tme'\?.*\n.*no column 'code'.*Did you mean 'kode'"),
         ("", r"has no column 'person'; it has none"),
         ("person,time,code\n", "the source has no document"),
-        ('person,time,code\np,1,"A\nq,2,B\n', r"own.csv: line 3 is not CSV: unexpected end of data"),
+        ('person,time,code\np,1,"A\nq,2,B\n', r"own.csv: a quote is opened in line 2, and closed nowhere after it"),
     ],
 )
 def test_a_file_that_is_no_table_of_events_is_named(tmp_path, content, message):
@@ -207,3 +208,32 @@ def test_a_parquet_file_that_is_cut_or_holds_lists_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(Fault, match="own.parquet is not a whole Parquet file"):
         ingest(Params(source=str(path)), Run(tmp_path / "out"))
+
+
+def test_a_row_with_broken_quotes_is_rejected_alone_and_the_rows_that_were_read_are_counted(tmp_path):
+    corpus = corpus_of(tmp_path, 'person,time,code\np,1,A\np,2,"B"x\np,3\np,4,C\n')
+    assert texts(corpus) == {"p/000000": "A C"}
+    assert [where for where, _ in rejects(corpus)] == ["own.csv: line 3", "own.csv: line 4"]
+    assert "is not CSV" in rejects(corpus)[0][1]
+    assert {row["step"]: row["n_documents"] for row in corpus.read("cleaning").to_pylist()} == {"records": 4}
+    assert corpus.measures(corpus.profile())["rejects"].value == 0.5
+
+
+def test_a_cell_may_be_longer_than_the_csv_module_expects(tmp_path):
+    csv.field_size_limit(131_072)
+    assert texts(corpus_of(tmp_path, f"person,time,code,note\np,1,A,{'x' * 200_000}\n")) == {"p/000000": "A"}
+
+
+def test_utf16_is_read_and_a_byte_too_many_in_it_is_a_fault(tmp_path):
+    assert texts(corpus_of(tmp_path, TABLE.encode("utf-16"))) == texts(corpus_of(tmp_path))
+    with pytest.raises(Fault, match="own.csv is not utf-16 as a whole: truncated data"):
+        corpus_of(tmp_path, TABLE.encode("utf-16") + b"\0")
+
+
+def test_what_stands_in_a_held_out_split_is_dropped_as_from_every_source(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("id,label\n" + "".join(f"p{i},{'ab'[i % 2]}\n" for i in range(40)))
+    corpus = corpus_of(tmp_path, "person,time,code\n" + "".join(f"p{i},1,C{i % 20}\n" for i in range(40)), labels=str(table))
+    split = corpus.read().to_pandas().groupby("text")["split"].agg(set)
+    assert all(len(splits) == 1 for splits in split)
+    assert "leaks" in corpus.read("cleaning")["step"].to_pylist()

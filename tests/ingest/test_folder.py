@@ -78,7 +78,7 @@ def test_files_that_are_no_documents_are_rejected_by_name_and_the_others_read(tm
     assert told == {
         "a/2.txt": "text is not in the encoding of its file: byte 0xe4 at character 2",
         "a/3.txt": "is empty",
-        "a/4.txt": "holds a NUL character, as no text does",
+        "a/4.txt": "holds a NUL character in its text, as no text does",
         "a/7.txt": "has more than 1,000 bytes",
         "a/8.txt": "is not in the encoding of its file: truncated data at byte 4",
     }
@@ -123,3 +123,12 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "data").write_text("one\ntwo\n")
     with pytest.raises(Fault, match=r"is a file; the method folder reads a folder of text files. For a document a line, say method: lines"):
         corpus_of(tmp_path)
+
+
+def test_files_of_other_endings_are_counted_and_the_first_is_told(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    for name in ("1.txt", "2.md", "3.csv"):
+        (tmp_path / "data" / name).write_text("words")
+    corpus = ingest(Params(source=str(tmp_path / "data")), Run(tmp_path / "out", "ingest/x", show=True))
+    assert corpus.read("cleaning").to_pylist() == [{"step": "other_files", "split": "unlabelled", "n_documents": 2}]
+    assert "2.md and what else has none of the endings .txt is left out" in capsys.readouterr().out

@@ -72,7 +72,7 @@ def test_byte_order_marks_empty_lines_and_compression_are_read(tmp_path, name, c
         (b"[" * 100_000, "is not JSON: recursion limit exceeded at byte 202"),
         (b'{"text": "\xe4"}', "is not JSON: invalid unicode code point at byte 11"),
         (b'{"text": "\\ud800"}', "is not JSON: unexpected end of hex escape at byte 17"),
-        (b'{"text": "a\\u0000b"}', "holds a NUL character, as no text does"),
+        (b'{"text": "a\\u0000b"}', "holds a NUL character in its text, as no text does"),
         (b'{"text": "a\0b"}', "is not JSON: control character (\\u0000-\\u001F) found while parsing a string at byte 12"),
         (b'{"text": null}', "has no text"),
         (b'{"txt": "c"}', "has no text"),

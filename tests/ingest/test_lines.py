@@ -80,7 +80,7 @@ def test_lines_that_are_not_in_the_encoding_are_rejected_and_the_others_read(tmp
     assert rejects(corpus) == [
         ("own.txt: line 2", "is not in the encoding of its file: byte 0xe4 at character 2"),
         ("own.txt: line 5", "is not in the encoding of its file: byte 0xff at character 12"),
-        ("own.txt: line 3", "holds a NUL character, as no text does"),
+        ("own.txt: line 3", "holds a NUL character in its text, as no text does"),
     ]
     latin = corpus_of(tmp_path, b"b\xe4d\n", encoding="latin-1")
     assert rows(latin, "text") == [("bäd",)]

@@ -129,7 +129,7 @@ def test_rows_that_are_no_documents_are_rejected_with_their_number(tmp_path):
     assert rejects(corpus) == [
         ("own.parquet: row 2", "text is not in the encoding of its file: byte 0xe4 at character 2"),
         ("own.parquet: row 3", "has no text"),
-        ("own.parquet: row 4", "holds a NUL character, as no text does"),
+        ("own.parquet: row 4", "holds a NUL character in its text, as no text does"),
         ("own.parquet: row 5", "is empty"),
     ]
 

@@ -10,6 +10,7 @@ import pytest
 from pipelines.errors import Fault
 from tasks import store
 from tasks.cache import Cache, faults, folder, outs
+from tasks.mend import mend
 from tasks.store import Remote, pull, push
 from tests import scratch
 from tests.objects import alter, objects_of
@@ -123,6 +124,44 @@ def test_a_remote_hashes_what_dvc_itself_pulls_from_it(made):
     Remote(made.root)
     assert "remote.store.verify=true" in made.dvc("config", "--list").stdout
     assert "verify" not in (made.root / ".dvc" / "config").read_text()
+
+
+def at_a_commit_without_the_remote(project) -> None:
+    config = project.root / ".dvc/config"
+    config.write_text("[core]\n    analytics = false\n")
+
+
+def test_what_a_push_sets_of_a_remote_breaks_no_commit_without_it_and_follows_its_address(made, tmp_path):
+    config = made.root / ".dvc/config"
+    text = config.read_text()
+    Remote(made.root)
+    assert made.dvc("remote", "modify", "store", "url", "../elsewhere").returncode == 0
+    assert Remote(made.root).url == str(tmp_path / "elsewhere")
+    at_a_commit_without_the_remote(made)
+    assert made.dvc("status").returncode == 0
+    config.write_text(text)
+    assert made.dvc("remote", "remove", "store").returncode == 0
+    assert made.dvc("status").returncode == 0
+
+
+def test_an_option_that_an_older_version_left_of_a_remote_without_an_address_goes(made, capsys):
+    local = made.root / ".dvc/config.local"
+    local.write_text("['remote \"box\"']\n    verify = true\n['remote \"mine\"']\n    url = /mine\n    verify = true\n")
+    assert "expected 'url'" in made.dvc("status").stderr
+    mend(made.root)
+    assert "mended: .dvc/config.local had an option of remote 'box'" in capsys.readouterr().err
+    assert made.dvc("status").returncode == 0
+    assert "box" not in local.read_text()
+    assert "url = /mine" in local.read_text()
+
+
+def test_a_password_of_a_remote_without_an_address_is_named_and_stays(made):
+    assert made.dvc("remote", "add", "net", "webdav://127.0.0.1:1/x").returncode == 0
+    assert made.dvc("remote", "modify", "--local", "net", "password", "hush").returncode == 0
+    at_a_commit_without_the_remote(made)
+    with pytest.raises(Fault, match="has options of remote 'net', which has no url in .dvc/config at this commit"):
+        mend(made.root)
+    assert "hush" in (made.root / ".dvc/config.local").read_text()
 
 
 # -- pull

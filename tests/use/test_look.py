@@ -352,3 +352,62 @@ def test_what_is_binary_is_refused_and_no_pickle_is_opened(tmp_path):
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "1.png").write_bytes(png)
     refused(tmp_path / "e", "is a PNG image")
+
+
+# a little that is wrong in much that is right
+
+
+def test_utf16_with_a_byte_too_many_is_a_fault(tmp_path):
+    path = table(tmp_path / "a.csv", rows(), encoding="utf-16")
+    assert found(path)[0].n_all == 60
+    path.write_bytes(path.read_bytes() + b"\0")
+    refused(path, "a.csv is not utf-16 as a whole: truncated data")
+
+
+def test_a_nul_in_thousands_of_letters_makes_no_file_binary(tmp_path):
+    path = table(tmp_path / "a.csv", rows())
+    content = path.read_bytes()
+    path.write_bytes(content[:3028] + b"\0" + content[3029:])
+    seen, knobs = found(path)
+    assert (seen.method, seen.n_all, knobs["label"]) == ("csv", 60, "stars")
+    assert "1 rows hold NUL characters" in seen.notes[0]
+    path.write_bytes(content[:3000].replace(b" ", b"\0"))
+    refused(path, "is binary")
+
+
+def test_a_folder_with_a_file_that_cannot_be_unpacked_is_looked_at_and_the_file_counted(tmp_path):
+    for i, row in enumerate(rows(12)):
+        (tmp_path / f"{i}.txt.gz").write_bytes(gzip.compress(row["body"].encode()) if i != 5 else b"not packed")
+    seen = look(str(tmp_path))
+    assert (seen.method, seen.figures.n) == ("folder", 11)
+    assert "1 files cannot be read, the first because it is not a whole gz file" in seen.notes[0]
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, ["x", 1], 7])
+def test_an_odd_value_among_many_words_leaves_a_label_a_label(tmp_path, odd):
+    held = [{"body": row["body"], "label": row["stars"] if i != 30 else odd} for i, row in enumerate(rows())]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held))
+    seen, knobs = found(tmp_path / "a.jsonl")
+    assert knobs["label"] == "label"
+    assert any("column label: 1 of 60 cells hold a list or an object" in note for note in seen.notes) == isinstance(odd, list)
+
+
+def test_a_column_of_which_one_cell_in_nine_is_a_list_is_no_label(tmp_path):
+    held = [{**row, "stars": [row["stars"], 1] if i % 9 == 0 else row["stars"]} for i, row in enumerate(rows())]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held))
+    assert found(tmp_path / "a.jsonl")[1]["label"] is None
+
+
+def test_a_few_rows_of_an_unknown_split_leave_the_split_as_it_is_given_and_are_told(tmp_path):
+    def part(i):
+        return "dev" if i == 7 else "test" if i % 4 == 0 else "train"
+
+    seen, knobs = found(table(tmp_path / "a.csv", rows(600, part=part)))
+    assert knobs["split"] == "part"
+    assert "divide" not in knobs
+    assert any(
+        "1 of 600 rows name a split that is none of train, valid, test, unlabelled (dev); they will be rejected" in it for it in seen.notes
+    )
+    seen, knobs = found(table(tmp_path / "b.csv", rows(600, part=lambda i: "dev" if i % 10 == 7 else part(i))))
+    assert "split" not in knobs
+    assert any("write train, valid, test, unlabelled in it" in note for note in seen.notes)
