@@ -49,8 +49,8 @@ def paths(source: str | Sequence[str]) -> list[str]:
     `*.csv`, would have all of the project tracked: it is left out here, and `files` refuses it.
     """
     there = [one for one in _listed(source) if not (URL.match(one) or one.startswith(DATA_SET))]
-    tracked = [_above(one) if _is_pattern(one) else one for one in there]
-    return list(dict.fromkeys(one for one in tracked if one))
+    tracked = [_above(one) if _is_pattern(one) else one for one in there if not _is_pattern(one) or _above(one)]
+    return list(dict.fromkeys(tracked))
 
 
 def files(source: str | Sequence[str], run: Run, suffixes: Sequence[str] = (), sha256: str | None = None) -> list[Path]:
