@@ -10,11 +10,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
@@ -58,6 +58,19 @@ class Worded(Kept):
         if re.search(pattern, ""):
             raise ValueError("must not match where there is nothing, since words would be empty: write + where it has *")
         return pattern
+
+
+class Lengths(Knobs):
+    """How long an n-gram is; each form says of what, and its defaults."""
+
+    n_min: int
+    n_max: int
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.n_min > self.n_max:
+            raise ValueError(f"n_min is {self.n_min} and n_max {self.n_max}; n_min must not be above n_max")
+        return self
 
 
 def words_of(text: str, pattern: str, lower: bool) -> list[str]:

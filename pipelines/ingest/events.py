@@ -133,7 +133,7 @@ class Rows(NamedTuple):
 
 def table(path: Path, params: Params) -> Iterator[Rows | Reject]:
     """The rows of one file, some at a time."""
-    name = re.sub(r"\.(gz|bz2|xz)$", "", path.name)
+    name = where_from.unpacked_name(path)
     yield from _parquet(path, params) if name.endswith(".parquet") else _csv(path, "," if name.endswith(".csv") else "\t", params)
 
 

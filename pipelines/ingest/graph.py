@@ -33,7 +33,7 @@ from pipelines.errors import Fault, nearest
 from pipelines.kernels.splits import stratified
 from pipelines.kernels.walks import Graph, graph, walk
 from pipelines.method import Knobs, Run
-from pipelines.sources import files, lines, located, paths
+from pipelines.sources import files, lines, located, paths, unpacked_name
 
 N_EXAMPLES = 10  # faults named
 LONGEST_NAME = 1000  # characters; what is longer was not meant for a list of edges
@@ -242,7 +242,7 @@ def text_in(path: Path, faults: Faults) -> Iterator[tuple[str, str]]:
 
 
 def ending(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix in (".gz", ".bz2", ".xz") else path.suffix
+    return Path(unpacked_name(path)).suffix
 
 
 def is_table(path: Path) -> bool:

@@ -10,10 +10,9 @@ Each distinct n-gram is in memory until all is counted.
 
 import re
 from collections.abc import Iterator
-from typing import Self
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipelines import vocabulary
 from pipelines.artifacts.corpus import Corpus
@@ -21,17 +20,11 @@ from pipelines.artifacts.tokens import Tokens
 from pipelines.method import Run
 
 
-class Params(vocabulary.Kept):
+class Params(vocabulary.Kept, vocabulary.Lengths):
     lower: bool = True
     within_words: bool = True  # of each word with a space on either side (char_wb); else of the whole text (char)
     n_min: int = Field(3, ge=1)  # characters
     n_max: int = Field(5, ge=1)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.n_min > self.n_max:
-            raise ValueError(f"n_min is {self.n_min} and n_max {self.n_max}; n_min must not be above n_max")
-        return self
 
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:

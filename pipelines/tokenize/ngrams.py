@@ -9,10 +9,9 @@ Each distinct n-gram is in memory until all is counted.
 """
 
 from collections.abc import Iterator
-from typing import Self
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipelines import vocabulary
 from pipelines.artifacts.corpus import Corpus
@@ -20,15 +19,9 @@ from pipelines.artifacts.tokens import Tokens
 from pipelines.method import Run
 
 
-class Params(vocabulary.Worded):
+class Params(vocabulary.Worded, vocabulary.Lengths):
     n_min: int = Field(1, ge=1)  # words
     n_max: int = Field(2, ge=1)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.n_min > self.n_max:
-            raise ValueError(f"n_min is {self.n_min} and n_max {self.n_max}; n_min must not be above n_max")
-        return self
 
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:

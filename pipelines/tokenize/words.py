@@ -28,7 +28,7 @@ from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
 from pipelines.kernels import words as kernel
 from pipelines.method import Run
-from pipelines.vocabulary import Worded
+from pipelines.vocabulary import Worded, counts_for
 
 Array = np.ndarray
 ROWS = 256  # documents per piece of work
@@ -50,7 +50,8 @@ def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
             for batch, n_words, codes in read_codes(corpus, folder):
                 ids, ends = token_id[codes], np.cumsum(n_words)
                 if params.stop_words:
-                    ends, ids = np.cumsum(ids != STOPPED)[ends - 1] * (ends > 0), ids[ids != STOPPED]
+                    kept = ids != STOPPED
+                    ends, ids = np.concatenate([[0], np.cumsum(kept)])[ends], ids[kept]
                 columns = {name: batch.column(name) for name in ("doc_id", "split", "label")}
                 out.append(**columns, token_ids=(ids, np.concatenate([[0], ends])))
     return out.artifact
@@ -77,7 +78,7 @@ def write_codes(corpus: Corpus, params: Params, run: Run, folder: Path) -> tuple
             codes = words.add(spelled, ends)
             if words.n > len(counts):
                 counts = np.concatenate([counts, np.zeros(words.n, np.int64)])  # more than now needed: few copies in all
-            counted = np.repeat(np.isin(split.to_numpy(zero_copy_only=False), params.vocab_splits), n_words)
+            counted = np.repeat(counts_for(split, params), n_words)
             counts[codes] += np.bincount(local[counted], minlength=len(codes))
             codes[local].tofile(codes_file)
             n_words.tofile(n_words_file)

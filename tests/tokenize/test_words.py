@@ -213,3 +213,9 @@ def test_stop_words_are_left_out_as_if_they_were_not_there(tmp_path):
         assert [[words[i] for i in ids] for ids in few.read()["token_ids"].to_pylist()] == [["cat", "dog"], [], [], ["cat"]]
         assert few.vocab()["count"].to_pylist() == [0, 2, 1]
     assert "the" in whole.words()
+
+
+def test_a_batch_of_nothing_but_empty_documents_has_no_stop_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.tokenize.words.ROWS", 2)
+    few = tokens_of(tmp_path, [("", "train"), ("!", "train"), ("the cat", "train")], stop_words=["the"])
+    assert few.read()["token_ids"].to_pylist() == [[], [], [1]]
