@@ -264,7 +264,13 @@ print(rows, abs(back - total) < 1e-6 * total, whole, (peak - before) // 2**20, v
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
 def test_an_artifact_larger_than_memory_is_written_and_read_in_pieces(tmp_path):
     """700 MB of vectors in a process that may take 256 MB more than at its start, and cannot read them whole."""
-    env = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     done = subprocess.run([sys.executable, "-c", LARGER, str(tmp_path / "v")], capture_output=True, text=True, env=env, timeout=300)
     assert done.returncode == 0, done.stderr
     rows, same, whole, peak, size, room = done.stdout.replace("does not fit", "no").split()
