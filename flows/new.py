@@ -20,7 +20,7 @@ from pipelines import params, registry
 from pipelines.errors import Fault
 from pipelines.sources import DATA_SET, VARIABLE
 from pipelines.use import look as looking
-from pipelines.use.look import Look
+from pipelines.use.seen import UNSPACED, Look
 
 SHOWN = 60  # characters of an example
 CLASSES = 20  # told one by one
@@ -155,7 +155,7 @@ def ingest(seen: Look, name: str, source: str, sample: int, main: Path) -> list[
 def of_texts(seen: Look, name: str, sample: int) -> list[Rows]:
     it = seen.figures
     n_words = int(it.mean_words * (min(sample, seen.n_all or sample) if sample else seen.n_all or it.n))
-    unspaced = sum(share for script, share in it.scripts.items() if script in looking.UNSPACED) > 0.3
+    unspaced = sum(share for script, share in it.scripts.items() if script in UNSPACED) > 0.3
     if unspaced:
         row, tokens = "characters", {"method": "characters", "corpus": name, "min_count": 2}
         why = "the script has no spaces between words, so characters are the tokens"

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from pipelines.documents import EXCERPT, Documents, Reject
+from pipelines.cleaning import EXCERPT, Reject
+from pipelines.documents import Documents
 from pipelines.errors import Fault, nearest
 
 
@@ -16,7 +17,7 @@ class Columns(Documents):
     source: str | list[str] = "data.csv"  # a file, several, a folder, a pattern, data:NAME, or an address
     sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")  # of what is downloaded
     text: str = "text"
-    label: str | None = "label"  # an empty cell is no label: the document is unlabelled
+    label: str | None = "label"  # an empty cell is no label: the document is unlabelled; 1.0 is 1
     id: str | None = None  # none: row 1, row 2 ... of the file
     split: str | None = None  # none: drawn by seed
     group: str | None = None
@@ -55,6 +56,11 @@ def record(values: dict[str, Any], where: str, row_id: str) -> dict[str, Any] | 
             except ValueError:
                 return Reject(where, f"has time {value!r}, neither a number nor a date as ISO 8601 has it")
             continue
+        if name != "text" and isinstance(value, (dict, list, tuple)):
+            what = "an object" if isinstance(value, dict) else "a list"
+            return Reject(
+                where, f"has {what} for its {name}, which is one word or number. Name what is in it, as a.b", str(value)[:EXCERPT]
+            )
         text = as_text(value)
         if text is not None:
             reason = not_text(text)

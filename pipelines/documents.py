@@ -9,46 +9,39 @@ for each document.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from html import unescape
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from pipelines.artifacts.corpus import RECORDS, SPLITS, Corpus, hashes, normalised
+from pipelines.artifacts.corpus import RECORDS, SPLITS, Corpus
 from pipelines.artifacts.parquet import Writer
-from pipelines.errors import Fault, nearest
+from pipelines.cleaning import (
+    CHANGES,
+    N_HASHES,
+    RECORD,
+    SCHEME,
+    SEED,
+    UNKNOWN,
+    Cleaned,
+    Cleaning,
+    Piece,
+    Reject,
+    cleaned,
+    record_batch,
+    without,
+)
+from pipelines.errors import Fault
 from pipelines.kernels import splits as kernel
-from pipelines.method import Knobs, Progress, Run
+from pipelines.method import Progress, Run
 
-RECORD = pa.schema([
-    ("id", pa.string()),
-    ("text", pa.large_string()),
-    ("label", pa.string()),
-    ("split", pa.string()),  # null: it is drawn
-    ("group", pa.string()),
-    ("time", pa.float64()),  # anything that can be ordered
-    ("where", pa.string()),  # file and line or row, for people
-])  # fmt: skip
 ROWS = 4096  # records in a batch, unless their texts are long
 BATCH_BYTES = 2**23  # of text in a batch
-EXCERPT = 80  # characters
 ALONE = 16  # batches that one process cleans sooner than others could be started
-NONE = ("", "nan", "none", "null", "na", "n/a", "<na>")  # of a label, in lower case: there is none
 TRAIN, VALID, TEST, UNLABELLED = range(len(SPLITS))
-UNKNOWN = -1
-
-
-class Reject(NamedTuple):
-    """A record that is no document."""
-
-    where: str
-    reason: str
-    excerpt: str = ""
 
 
 class Skipped(NamedTuple):
@@ -61,25 +54,8 @@ class Skipped(NamedTuple):
 Record = pa.RecordBatch | Reject | Skipped
 
 
-class Documents(Knobs):
-    """How documents are cleaned and divided: knobs of every source. Cleaning goes in the order in which it stands here."""
-
-    html: bool = False  # tags and comments out, a line break where a block ends; &amp; is &
-    nfkc: bool = False  # Unicode's compatible form: the ligature fi is two letters, a full-width A is A
-    control: bool = True  # control characters and byte order marks out, line breaks and tabs kept
-    headers: bool = False  # the head of a mail or a news article, up to the first empty line
-    quotes: bool = False  # lines of somebody else's text in an answer: > ..., and "N. N. writes:"
-    mask_urls: bool = False  # a web address becomes <url>
-    mask_emails: bool = False  # an e-mail address becomes <email>
-    min_characters: int = Field(1, ge=1)  # a shorter document is rejected
-    max_characters: int = Field(0, ge=0)  # of a longer one the start is kept; 0 keeps all
-    # Twice the same text, letters and digits compared: what follows the first in its split is dropped. Not from valid
-    # and test, where it would be another test than everybody else's.
-    duplicates: list[Literal["train", "valid", "test", "unlabelled"]] = Field([])
-    leaks: bool = True  # what stands in valid or test is dropped from train and unlabelled; what stands in test from valid
-    # as `leaks`, for texts whose sets of five words in a row have at least this Jaccard similarity, by MinHash; 0 is off
-    near_leaks: float = Field(0.0, ge=0, lt=1)
-    limit: int = Field(0, ge=0)  # documents kept of each label, drawn by seed; 0 keeps all
+class Documents(Cleaning):
+    """Knobs of every source: how documents are cleaned and divided."""
 
     divide: Literal["stratified", "random", "group", "time", "blocks"] = "stratified"
     valid_share: float = Field(0.15, ge=0, lt=0.5)  # of the documents that have a label
@@ -90,21 +66,6 @@ class Documents(Knobs):
         if self.valid_share + self.test_share >= 1:
             raise ValueError("valid_share and test_share together must be below 1, since the rest is train")
         return self
-
-
-def record_batch(n: int, **columns: Any) -> pa.RecordBatch:
-    """`n` records; a column that is not given is null."""
-    arrays = []
-    for field in RECORD:
-        values = columns.get(field.name)
-        if values is None:
-            arrays.append(pa.nulls(n, field.type))
-        elif isinstance(values, (pa.Array, pa.ChunkedArray)):
-            values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-            arrays.append(values.cast(field.type))
-        else:
-            arrays.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=RECORD)
 
 
 def gathered(records: Iterable[dict[str, Any] | Reject | Skipped]) -> Iterator[Record]:
@@ -170,7 +131,7 @@ def write_kept(path: Path, once: np.ndarray, kept: np.ndarray, split: np.ndarray
     start = 0
     for batch in taken_up(path):
         here = slice(start, start := start + batch.num_rows)
-        _without(batch, rejects := [], pa.array(~once[here]), "has an id that stands before")
+        without(batch, rejects := [], pa.array(~once[here]), "has an id that stands before")
         index.reject(rejects, out)
         mine = once[here] & kept[row[here]]
         names = pa.array(SPLITS).take(pa.array(split[row[here]][mine]))
@@ -179,21 +140,6 @@ def write_kept(path: Path, once: np.ndarray, kept: np.ndarray, split: np.ndarray
 
 
 # the first time over the source: cleaned, and put aside
-
-
-class Piece(NamedTuple):
-    """What goes to a process at a time: a batch, and what the reader rejected before it."""
-
-    rejects: list[Reject]
-    batch: pa.RecordBatch
-
-
-class Cleaned(NamedTuple):
-    """A batch as it goes on disk, and what is kept of it in memory."""
-
-    rejects: list[Reject]
-    batch: pa.RecordBatch
-    columns: dict[str, np.ndarray]
 
 
 class Index:
@@ -289,145 +235,6 @@ def taken_up(path: Path) -> Iterator[pa.RecordBatch]:
     with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as source:
         for i in range(source.num_record_batches):
             yield source.get_batch(i)
-
-
-# what is done to a batch; runs in a process of its own
-
-BLOCK = "address|article|aside|blockquote|br|dd|div|dl|dt|fieldset|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|td|th|tr|ul"
-INLINE = (
-    "a|abbr|b|bdi|bdo|big|body|button|caption|center|cite|code|col|del|dfn|em|font|head|html|i|img|input|ins|kbd|label|link|mark|meta|nobr|"
-    "option|q|s|samp|select|small|span|strike|strong|sub|sup|tbody|tfoot|thead|title|tt|u|var"
-)
-URL = r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
-EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-HEADER = r"\A(?:[A-Za-z][A-Za-z-]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+\s*\n"
-QUOTE = r"(?m)^(?:[ \t]*[>|].*|In article .*|Quoted from .*|.*(?:writes|wrote|says|said) ?:[ \t]*|.*writes in .*)$\n?"
-
-
-CONTROL = r"[\x{feff}\x{200b}\x01-\x08\x0b-\x1f\x7f-\x{9f}]"
-
-
-def without_html(texts: pa.Array) -> pa.Array:
-    """Breaks and blocks become a new line, known tags nothing; <grin> and the like are the author's words."""
-    texts = pc.replace_substring_regex(texts, r"(?is)<!--.*?-->|<(?:script|style)\b.*?</(?:script|style)\s*>", "")
-    texts = pc.replace_substring_regex(texts, rf"(?i)[ \t\n]*(?:</?(?:{BLOCK})(?:\s[^<>]*)?/?>\s*)+", "\n")
-    texts = pc.replace_substring_regex(texts, rf"(?i)</?(?:{INLINE})(?:\s[^<>]*)?/?>", "")
-    if pc.any(pc.match_substring(texts, "&")).as_py():
-        texts = pa.array([unescape(text) for text in texts.to_pylist()], texts.type)
-    return texts
-
-
-def without_control(texts: pa.Array) -> pa.Array:
-    """Line ends as \n; a byte order mark or a zero-width space is nothing, any other control character a space."""
-    if not pc.any(pc.match_substring_regex(texts, CONTROL)).as_py():  # the most frequent case, and the fastest
-        return texts
-    texts = pc.replace_substring_regex(texts, r"\r\n?", "\n")
-    texts = pc.replace_substring_regex(texts, r"[\x{feff}\x{200b}]", "")
-    return pc.replace_substring_regex(texts, r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]", " ")
-
-
-# step -> what it makes of the texts, in the order in which it is done
-STEPS: dict[str, Any] = {
-    "html": without_html,
-    "nfkc": lambda texts: pc.utf8_normalize(texts, "NFKC"),
-    "control": without_control,
-    "headers": lambda texts: pc.replace_substring_regex(texts, HEADER, ""),
-    "quotes": lambda texts: pc.replace_substring_regex(texts, QUOTE, ""),
-    "mask_urls": lambda texts: pc.replace_substring_regex(texts, URL, "<url>"),
-    "mask_emails": lambda texts: pc.replace_substring_regex(texts, EMAIL, "<email>"),
-}
-CHANGES = [*STEPS, "max_characters", "label_trimmed", "label_none", "min_characters"]
-
-
-def cleaned(piece: Piece, params: Documents) -> Cleaned:
-    """A batch cleaned, without what is no document, and what the index needs of it."""
-    batch, rejects = piece.batch, list(piece.rejects)
-    batch = _without(batch, rejects, pc.fill_null(pc.equal(batch.column("id"), ""), True), "has no id")
-    batch = _without(batch, rejects, pc.is_null(batch.column("text")), "has no text")
-    for name in ("text", "id", "label", "group"):
-        nul = pc.fill_null(pc.match_substring(batch.column(name), "\0"), False)
-        batch = _without(batch, rejects, nul, f"holds a NUL character in its {name}, as no text does")
-    batch = in_known_splits(batch, rejects)
-
-    text, changed = batch.column("text"), {}
-    for step, change in STEPS.items():
-        if getattr(params, step):
-            before, text = text, change(text)
-            changed[step] = pc.not_equal(before, text)
-    if params.max_characters:
-        before, text = text, pc.utf8_slice_codeunits(text, 0, params.max_characters)
-        changed["max_characters"] = pc.not_equal(before, text)
-    label = pc.utf8_trim_whitespace(batch.column("label"))
-    none = pc.is_in(pc.utf8_lower(label), pa.array(NONE))
-    changed["label_trimmed"] = pc.and_not(pc.not_equal(label, batch.column("label")), none)
-    changed["label_none"] = pc.and_(none, pc.not_equal(label, ""))
-    group = batch.column("group")
-    columns = {name: batch.column(name) for name in RECORD.names}
-    columns |= {"text": text, "label": pc.if_else(none, None, label), "group": pc.if_else(pc.equal(group, ""), None, group)}
-    bits = np.zeros(batch.num_rows, np.uint16)
-    for place, step in enumerate(CHANGES):
-        if step in changed:
-            bits |= changed[step].fill_null(False).to_numpy(zero_copy_only=False).astype(np.uint16) << place
-    batch = record_batch(batch.num_rows, **columns)
-
-    length = pc.utf8_length(pc.utf8_trim_whitespace(text)).to_numpy(zero_copy_only=False)
-    bits |= (length < params.min_characters).astype(np.uint16) << CHANGES.index("min_characters")
-    bits = bits[length > 0]
-    batch = _without(batch, rejects, pa.array(length == 0), "is empty")
-    plain = normalised(batch.column("text"))
-    seen = {
-        "id": hashes(batch.column("id")),
-        "text": hashes(plain),
-        "group": hashes(batch.column("group")),
-        "split": split_of(batch).fill_null(UNKNOWN).to_numpy(zero_copy_only=False).astype(np.int8),
-        "time": batch.column("time").fill_null(np.nan).to_numpy(zero_copy_only=False),
-        "changes": bits,
-    }
-    if params.near_leaks:
-        seen["minhash"] = minhashes(plain)
-    return Cleaned(rejects, batch, seen)
-
-
-def split_of(batch: pa.RecordBatch) -> pa.Array:
-    """The place in SPLITS that each record names, null where there is none."""
-    return pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(batch.column("split"))), pa.array(SPLITS))
-
-
-def in_known_splits(batch: pa.RecordBatch, rejects: list[Reject]) -> pa.RecordBatch:
-    """Without the records of a split that is none; an empty cell is no split, to be drawn."""
-    split = batch.column("split")
-    wrong = pc.and_(pc.is_null(split_of(batch)), pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(split), ""), False))
-    for name in pc.unique(split.filter(wrong)).to_pylist():
-        reason = f"has split {name!r}; a split is one of {', '.join(SPLITS)}.{nearest(name, SPLITS)}"
-        batch = _without(batch, rejects, pc.fill_null(pc.equal(batch.column("split"), name), False), reason)
-    return batch
-
-
-def _without(batch: pa.RecordBatch, rejects: list[Reject], wrong: pa.BooleanArray, reason: str) -> pa.RecordBatch:
-    """The batch without the rows that are wrong; those go to `rejects`."""
-    if not pc.any(wrong).as_py():
-        return batch
-    out = batch.filter(wrong)
-    excerpts = pc.utf8_slice_codeunits(out.column("text").fill_null(""), 0, EXCERPT).to_pylist()
-    rejects += [Reject(where or "", reason, excerpt) for where, excerpt in zip(out.column("where").to_pylist(), excerpts, strict=True)]
-    return batch.filter(pc.invert(wrong))
-
-
-SHINGLE = 5  # words in a row
-N_HASHES = 128
-SEED, SCHEME = 1, "affine32"  # of the hash functions; not the run's seed, so that near is near in every run
-
-
-def minhashes(texts: pa.Array) -> np.ndarray:
-    """(n, N_HASHES) uint32: of each text's set of SHINGLE words in a row (Broder 1997); all of a text with fewer words."""
-    from datasketch import MinHash
-
-    made, blank = np.empty((len(texts), N_HASHES), np.uint32), MinHash(N_HASHES, SEED, scheme=SCHEME)
-    for row, text in enumerate(texts.to_pylist()):
-        words, sketch = text.split(), blank.copy()
-        sketch.update_batch({" ".join(words[i : i + SHINGLE]).encode() for i in range(max(1, len(words) - SHINGLE + 1))})
-        made[row] = sketch.hashvalues
-    return made
 
 
 # between the two: who is where, and who is dropped

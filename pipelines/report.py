@@ -33,6 +33,7 @@ from pipelines.expect import sentences
 from pipelines.params import World, load_yaml
 from pipelines.registry import MAKER, NOUNS, VERBS
 from pipelines.report_text import markdown, seconds, size, splits_of, terminal
+from pipelines.setting import Read, held_out_text, sentence, setting
 
 T = TypeVar("T")
 
@@ -52,7 +53,9 @@ METRICS: dict[str, tuple[int, str]] = {
     "ratio": (1, "times smaller than the vectors, decoder included"),
     "nearest_cosine": (0, "mean cosine of a word and its nearest neighbour"),
     "hubness": (-1, "skewness of how often a word is a neighbour; 0 is even"),
-    "words_known": (1, "share of the named words that have a vector"),
+    "words_known": (1, "share of the named words that are in the vocabulary"),
+    "probability": (0, "of a word near another"),
+    "probability_ratio": (0, "how much likelier a word is near the first than near the second; about 1 tells nothing"),
 }
 
 
@@ -74,7 +77,8 @@ class Stage:
     row: str
     reads: list[str]  # noun/row
     method: str = ""
-    knobs: str = ""
+    written: dict[str, Any] = field(default_factory=dict)  # its own knobs
+    knobs: str = ""  # the same as text
     artifact: Artifact | None = None  # None: missing
     holds: str = ""
     n_bytes: int | None = None
@@ -116,6 +120,7 @@ def gather(root: Path) -> dict[str, Any]:
         "stages": stages,
         "corpora": [(stage.row, facts) for stage, facts in _read_each(stages, Corpus, missing, _splits)],
         "tokens": [(stage.row, facts) for stage, facts in _read_each(stages, Tokens, missing, _token_facts)],
+        "settings": _settings(stages),
         "scores": tables,
         "best": [line for stage, frame in tables.values() for line in _best(stage.row, frame)],
         "curves": [(stage.key, stage.artifact.curve()) for stage in stages if stage.artifact and stage.artifact.curve()],
@@ -155,8 +160,8 @@ def _stage(root: Path, item: dict[str, Any], params: dict[str, Any]) -> Stage | 
     reads = [f"{nouns[folder]}/{name}" for folder, _, name in (str(dep).rpartition("/") for dep in item.get("deps", [])) if folder in nouns]
     written = (params.get(verb) or {}).get(row) or {}
     stage = Stage(verb, row, reads, str(written.get("method", "")))
-    own = {key: value for key, value in written.items() if key not in ("method", *NOUNS)}
-    stage.knobs = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False, default=str)}" for key, value in own.items())
+    stage.written = {key: value for key, value in written.items() if key not in ("method", *NOUNS)}
+    stage.knobs = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False, default=str)}" for key, value in stage.written.items())
     folder = root / layout.artifact(stage.noun, row)
     if folder.is_dir():
         stage.artifact = NOUNS[stage.noun](folder)
@@ -222,6 +227,13 @@ def _token_facts(tokens: Tokens) -> dict[str, Any]:
         for split, n in ((split, lengths.sum()[split]) for split in SPLITS if split in lengths.groups)
     ]  # fmt: skip
     return {"splits": splits, "vocabulary": tokens.n_rows("vocab")}
+
+
+def _settings(stages: Sequence[Stage]) -> list[dict[str, str]]:
+    """Of each classifier, whether it is inductive or transductive, and by which rows."""
+    rows = {stage.key: Read(stage.verb, stage.method, stage.written, stage.reads) for stage in stages}
+    seen = {stage.key: held_out_text(rows, stage.key) for stage in stages if stage.noun == Predictions.noun}
+    return [{"of": key, "setting": setting(it), "seen": sentence(it)} for key, it in seen.items()]
 
 
 def _best(row: str, frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -36,6 +36,8 @@ def markdown(run: dict[str, Any]) -> str:
             ["tokens", "split", "tokens", "median length", "unknown"],
             [[row, split["split"], f"{split['tokens']:,}", f"{split['median']:g}", f"{split['unknown']:.2%}"] for row, split in splits_of(run["tokens"])],
         ),
+        "\n## Inductive or transductive\n",
+        _table(["classifier", "setting", "held-out text in what it was trained on"], [[it["of"], it["setting"], it["seen"]] for it in run["settings"]]),
         "\n## Gates\n",
         _table(["artifact", "method", "holds", "gate", "expectations"], gates),
     ]  # fmt: skip

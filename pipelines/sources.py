@@ -4,7 +4,8 @@ data:NAME       below the folder that WORDLOOM_DATA names; where this machine ke
 https://...     downloaded once to data/0_raw, and kept there when its SHA-256 is the one that the row names
 s3://, gs://... the same through fsspec, with the package that it wants for them
 
-Archives are read as streams, nothing is unpacked to disk, and a stream ends in a Fault at `LARGEST` bytes.
+Compressed files are read as streams, nothing is unpacked to disk, and a stream ends in a Fault at `LARGEST` bytes.
+Archives of several files: pipelines/archives.py.
 """
 
 import bz2
@@ -225,8 +226,8 @@ def _remote(url: str) -> Iterator[tuple[Any, int | None]]:
 
 # where in a file, what stands there, what it is then
 FORMATS = (
-    (257, b"ustar", "a tar archive"),
-    (0, b"PK\x03\x04", "a zip archive, or a spreadsheet"),
+    (257, b"ustar", "a tar archive, which the method folder reads where it holds texts; tables have to be unpacked"),
+    (0, b"PK\x03\x04", "a zip archive, which the method folder reads where it holds texts, or a spreadsheet; tables have to be unpacked"),
     (0, b"\xd0\xcf\x11\xe0", "an Office document"),
     (0, b"%PDF-", "a PDF document"),
     (0, b"PAR1", "a Parquet file"),
@@ -236,19 +237,8 @@ FORMATS = (
 
 
 def opened(path: Path) -> IO[bytes]:
-    """A file's bytes, unpacked when its name ends in .gz, .bz2 or .xz; reading raises Fault where it is no such file, or a bomb.
-
-    Raises:
-        Fault: it cannot be read, or is of a kind that holds no text as it is.
-    """
-    kinds: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    try:
-        if path.suffix in kinds:
-            stream = io.BufferedReader(_Unpacked(path, kinds[path.suffix](path)), PIECE)
-        else:
-            stream = path.open("rb", PIECE)
-    except OSError as err:
-        raise Fault(f"{path} cannot be read: {err.strerror or err}") from err
+    """A file's bytes, as of `unpacked`. Raises Fault also where it is of a kind that holds no text as it is."""
+    stream = unpacked(path)
     try:
         start = stream.peek(512)
         for place, magic, what in FORMATS:
@@ -260,13 +250,35 @@ def opened(path: Path) -> IO[bytes]:
     return stream
 
 
+def unpacked(path: Path, most: int = LARGEST) -> io.BufferedReader:
+    """A file's bytes, unpacked when its name ends in .gz, .bz2 or .xz; reading raises Fault where it is no such file, or a bomb.
+
+    Args:
+        most: bytes that come out.
+
+    Raises:
+        Fault: it cannot be read.
+    """
+    kinds: dict[str, Any] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    try:
+        if path.suffix in kinds:
+            return io.BufferedReader(_Unpacked(path, kinds[path.suffix](path), most), PIECE)
+        return path.open("rb", PIECE)
+    except OSError as err:
+        raise Fault(f"{path} cannot be read: {err.strerror or err}") from err
+
+
+def honest_size(path: Path, most: int = LARGEST) -> int:
+    """Bytes that may come out of a file of this size."""
+    return min(most, max(JUDGED, RATIO * path.stat().st_size))
+
+
 class _Unpacked(io.RawIOBase):
     """What comes out of a compressed file, as long as it is in proportion."""
 
-    def __init__(self, path: Path, stream: IO[bytes]):
+    def __init__(self, path: Path, stream: IO[bytes], most: int):
         self.path, self.stream, self.n_bytes = path, stream, 0
-        self.size = path.stat().st_size
-        self.most = min(LARGEST, max(JUDGED, RATIO * self.size))
+        self.size, self.most = path.stat().st_size, honest_size(path, most)
 
     def readable(self) -> bool:
         return True
@@ -325,7 +337,7 @@ def lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, bytes]
 def blocks(path: Path, encoding: str | None = None) -> Iterator[tuple[int, pa.LargeBinaryArray]]:
     """(number of the first, lines as of `lines`) for each megabyte or so: the same for who works on many lines at once."""
     number, held, n_held = 1, list[bytes](), 0
-    for piece in _as_utf8(path, encoding_of(path, encoding)):
+    for piece in _with_line_ends(_as_utf8(path, encoding_of(path, encoding))):
         end = piece.rfind(b"\n") + 1
         if end:
             block = _cut(b"".join([*held, piece[:end]]))
@@ -353,6 +365,15 @@ def _as_utf8(path: Path, encoding: str) -> Iterator[bytes]:
             yield decoder.decode(b"", final=True).encode("utf-8", "surrogateescape")
         except UnicodeDecodeError as err:
             raise not_encoded(path, encoding, err) from err
+
+
+def _with_line_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines that end as they did on the first Macintosh, in \\r alone, end in \\n; known by the first piece, which has no other."""
+    alone = None
+    for piece in pieces:
+        if alone is None and piece:
+            alone = b"\r" in piece[:-1] and b"\n" not in piece
+        yield piece.replace(b"\r", b"\n") if alone else piece
 
 
 def _cut(text: bytes) -> pa.LargeBinaryArray:

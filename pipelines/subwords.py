@@ -6,6 +6,7 @@ nothing is cut off or filled up; that is done where a model reads.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from pipelines.errors import Fault
 from pipelines.method import Run
 
 BYTES = 4_000_000  # of text that is encoded at once; the library holds places and words of each token meanwhile
+PIECE = 500_000  # characters, or up to the next place to cut, that a long document goes to the library in
+# the models that are trained here look at no more than a word and the space before it, so a cut in front of that changes nothing
+CUT = re.compile(r"(?<=\w)[ \n\t]")
 
 
 class Params(vocabulary.Counted):
@@ -60,15 +64,12 @@ def encode(corpus: Corpus, params: Params, run: Run, tokenizer: Tokenizer) -> To
     counts = np.zeros(len(vocab), np.int64)
     with run.open(Tokens) as out, run.progress(corpus.n_rows(), "documents") as bar:
         for batch in batches(corpus, ["doc_id", "split", "label", "text"]):
-            found = tokenizer.encode_batch_fast(batch.column("text").to_pylist(), add_special_tokens=False)
-            ids = [np.array(encoding.ids, np.int32) for encoding in found]
+            values, n_tokens = encoded(batch.column("text").to_pylist(), tokenizer, whole=params.tokenizer is not None)
             counted = vocabulary.counts_for(batch.column("split"), params)
-            values = np.concatenate(ids)
-            n_tokens = np.array([len(document) for document in ids])
             counts += np.bincount(values[np.repeat(counted, n_tokens)], minlength=len(vocab))
             columns = {name: batch.column(name) for name in ("doc_id", "split", "label")}
             out.append(**columns, token_ids=(values, np.concatenate([[0], np.cumsum(n_tokens)])))
-            bar.advance(len(ids))
+            bar.advance(len(n_tokens))
         if not counts.any():
             raise Fault(
                 f"the splits {', '.join(params.vocab_splits)} of {corpus.name} have no text; a vocabulary needs one. Change vocab_splits"
@@ -77,10 +78,43 @@ def encode(corpus: Corpus, params: Params, run: Run, tokenizer: Tokenizer) -> To
     return out.artifact
 
 
+def encoded(texts: list[str], tokenizer: Tokenizer, whole: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of some documents end to end, int32, and how many each has; `whole` cuts none, whatever memory it takes."""
+    ids, n_tokens = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64)
+    for part in [list(enumerate(texts))] if whole else parts(texts):
+        found = tokenizer.encode_batch_fast([piece for _, piece in part], add_special_tokens=False)
+        ids += [np.array(encoding.ids, np.int32) for encoding in found]
+        np.add.at(n_tokens, [document for document, _ in part], [len(encoding) for encoding in found])
+    return np.concatenate(ids), n_tokens
+
+
 def texts(corpus: Corpus, params: Params) -> Iterator[list[str]]:
-    """The documents that make the vocabulary, some at a time."""
+    """The documents that make the vocabulary, long ones in pieces, some at a time."""
     for batch in batches(corpus, ["split", "text"]):
-        yield batch.column("text").filter(pa.array(vocabulary.counts_for(batch.column("split"), params))).to_pylist()
+        here = batch.column("text").filter(pa.array(vocabulary.counts_for(batch.column("split"), params))).to_pylist()
+        yield from ([piece for _, piece in part] for part in parts(here))
+
+
+def parts(texts: list[str]) -> Iterator[list[tuple[int, str]]]:
+    """(place of a document, piece of it), in order, some with BYTES characters together at a time."""
+    held, n = list[tuple[int, str]](), 0
+    for document, text in enumerate(texts):
+        for piece in pieces(text):
+            held.append((document, piece))
+            n += len(piece)
+            if n >= BYTES:
+                yield held
+                held, n = [], 0
+    if held:
+        yield held
+
+
+def pieces(text: str) -> Iterator[str]:
+    start = 0
+    while len(text) - start > PIECE and (cut := CUT.search(text, start + PIECE)):
+        yield text[start : cut.start()]
+        start = cut.start()
+    yield text[start:]
 
 
 def batches(corpus: Corpus, columns: list[str]) -> Iterator[pa.RecordBatch]:

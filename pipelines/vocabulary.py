@@ -196,11 +196,12 @@ def read_codes(corpus: Corpus, lengths: list[np.ndarray], path: Path) -> Iterato
             yield batch, n_pieces, np.fromfile(file, np.int32, n_pieces.sum())
 
 
-def write_tokenizer(tokens: Tokens, lower: bool, pattern: str, behavior: str, decoder: str | None) -> None:
+def write_tokenizer(tokens: Tokens, normalizers: list[dict[str, Any]], splits: list[dict[str, Any]], decoder: str | None) -> None:
     """tokenizer.json: text -> the same token_ids, for the `tokenizers` library and all that read its files.
 
     Args:
-        pattern, behavior: where its pre-tokenizer splits, an Oniguruma expression, and what becomes of the matches.
+        normalizers: what it does to the text first, such as LOWERCASE, one after the other.
+        splits: then where it parts it, of `split`, one after the other.
         decoder: how it joins tokens: Fuse puts nothing between them, None a space.
     """
     page = {
@@ -208,10 +209,18 @@ def write_tokenizer(tokens: Tokens, lower: bool, pattern: str, behavior: str, de
         "truncation": None,
         "padding": None,
         "added_tokens": [],  # a text that reads <unk> is text
-        "normalizer": {"type": "Lowercase"} if lower else None,
-        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": False},
+        "normalizer": {"type": "Sequence", "normalizers": normalizers} if normalizers else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": splits},
         "post_processor": None,
         "decoder": {"type": decoder} if decoder else None,
         "model": {"type": "WordLevel", "vocab": {token: i for i, token in enumerate(tokens.words())}, "unk_token": UNKNOWN},
     }
     (tokens.folder / "tokenizer.json").write_text(json.dumps(page, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+LOWERCASE = {"type": "Lowercase"}
+
+
+def split(pattern: str, behavior: Literal["Removed", "Isolated"], invert: bool = False) -> dict[str, Any]:
+    """A step of tokenizer.json: what `pattern`, an Oniguruma expression, finds, or what lies between, is taken out or is a piece."""
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from pipelines.cleaning import Reject
 from pipelines.columns import Columns, as_text, record, seconds
-from pipelines.documents import Reject
 from pipelines.errors import Fault
 
 
@@ -41,6 +41,15 @@ def test_a_cell_that_is_no_time_rejects_its_record(cell):
 def test_a_record_has_its_own_id_or_that_of_its_row():
     assert record({"text": "a"}, "row 1", "d1") == {"where": "row 1", "id": "d1", "text": "a"}
     assert record({"text": "a", "id": 7}, "row 1", "d1") == {"where": "row 1", "id": "7", "text": "a"}
+
+
+@pytest.mark.parametrize("name", ["label", "id", "split", "group"])
+def test_an_object_or_a_list_is_a_text_and_nothing_else(name):
+    assert record({"text": {"a": 1}}, "row 1", "d1")["text"] == '{"a": 1}'
+    assert record({"text": "a", name: {"a": 1}}, "row 1", "d1").reason == (
+        f"has an object for its {name}, which is one word or number. Name what is in it, as a.b"
+    )
+    assert record({"text": "a", name: ["x"]}, "row 1", "d1").reason.startswith(f"has a list for its {name}")
 
 
 def test_what_cannot_be_decoded_is_named_by_column_byte_and_place():

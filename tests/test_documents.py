@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipelines import documents
 from pipelines.artifacts.corpus import RECORDS, _normalised, normalised
-from pipelines.documents import Documents, Reject, Skipped, gathered, write
+from pipelines.cleaning import Reject
+from pipelines.documents import Documents, Skipped, gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 from tests.support import HOME
@@ -121,6 +122,13 @@ def test_what_is_no_document_is_rejected_with_its_reason_and_its_start(tmp_path)
     }
     excerpt = {row["where"]: row["excerpt"] for row in corpus.read("rejects").to_pylist()}
     assert (excerpt["row 6"], excerpt["row 7"]) == ("y" * 80, "start")
+
+
+def test_a_label_that_is_a_whole_number_is_the_same_class_written_either_way_and_is_counted(tmp_path):
+    labels = ["1", "1.0", "-2.00", "+3.0", "1.5", "v1.0", "1.", "10"]
+    corpus = made(tmp_path, [{"text": f"t{i}", "label": label} for i, label in enumerate(labels)], valid_share=0.0, test_share=0.0)
+    assert corpus.read()["label"].to_pylist() == ["1", "1", "-2", "+3", "1.5", "v1.0", "1.", "10"]
+    assert figures(corpus) == {("label_number", "train"): 3}
 
 
 def test_labels_lose_stray_spaces_and_a_nan_is_no_label_and_both_are_counted(tmp_path):

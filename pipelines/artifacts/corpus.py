@@ -26,7 +26,7 @@ SPLITS = ("train", "valid", "test", "unlabelled")
 
 
 PROFILE = [
-    "doc_id", "split", "label", "label_missing", "label_unseen", "n_characters", "letters", "n_replaced", "n_control", "n_mojibake",
+    "doc_id", "split", "label", "label_missing", "label_unseen", "n_characters", "letters", "few_letters", "n_replaced", "n_control", "n_mojibake",
     "same_text", "exactly", "duplicate", "leaks_into", "other_label", "same_as", "excerpt",
 ]  # fmt: skip
 HELD_OUT = {"test": ("train", "unlabelled", "valid"), "valid": ("train", "unlabelled")}  # what must not stand in them
@@ -114,8 +114,8 @@ class Corpus(Artifact):
                    column="n_control", max_value=0, mostly=1 - t.control, show=text),
             expect("column_values_to_be_between", "the encoding was guessed right: no Ã© for é", "mojibake", "warn",
                    column="n_mojibake", max_value=0, mostly=1 - t.mojibake, show=text),
-            expect("column_values_to_be_between", "a text in a language is mostly letters", "few_letters", "warn",
-                   column="letters", min_value=LETTERS, mostly=1 - t.few_letters, show=text),
+            expect("column_values_to_be_in_set", "a text in a language is mostly letters; of walks, events and bases that is not asked", "few_letters",
+                   "warn", column="few_letters", value_set=[False], mostly=1 - t.few_letters, show=("letters", *text)),
             expect("column_values_to_be_between", "few documents are very short", "short", "warn",
                    column="n_characters", min_value=t.short_characters, mostly=1 - t.short, show=text),
             expect("column_max_to_be_between", "no document is as long as a book", "longest", "warn", column="n_characters", max_value=t.longest),
@@ -130,10 +130,10 @@ class Corpus(Artifact):
         """A row per document.
 
         label_missing, label_unseen (train has no such label); n_characters, without space around; letters, the share of
-        its characters that are; n_replaced (U+FFFD), n_control, n_mojibake. same_text and exactly: the same number for the
-        same text, normalised or as it is. duplicate: it stands before in its split; leaks_into: the held-out split that it
-        stands in, test before valid; other_label: it has another label elsewhere; same_as: the doc_id of the other document. excerpt: how the text
-        begins.
+        its characters that are; few_letters, where it is text in a language and has less than half; n_replaced (U+FFFD),
+        n_control, n_mojibake. same_text and exactly: the same number for the same text, normalised or as it is. duplicate:
+        it stands before in its split; leaks_into: the held-out split that it stands in, test before valid; other_label: it
+        has another label elsewhere; same_as: the doc_id of the other document. excerpt: how the text begins.
         """
         parts = []
         texts, raw = [], []
@@ -157,13 +157,14 @@ class Corpus(Artifact):
         if not parts:
             return pd.DataFrame(columns=PROFILE)
         frame = pa.concat_tables(parts).to_pandas()
+        # a source that makes a document of many records, or many of one, has sequences: walks, events, bases
+        frame["few_letters"] = (frame["letters"] < LETTERS) & (self.n_records() is None)
         frame["same_text"], frame["exactly"] = _numbers(texts), _numbers(raw)
         return _compared(frame)[PROFILE]
 
     def measures(self, profile: pd.DataFrame) -> dict[str, Measure]:
         rejects = self.read("rejects")
-        read = pc.sum(self.read("cleaning").filter(pc.field("step") == RECORDS).column("n_documents")).as_py()
-        n = read or len(profile) + len(rejects)
+        n = self.n_records() or len(profile) + len(rejects)
         sizes = profile.loc[(profile["split"] == "train") & profile["label"].notna(), "label"].value_counts()
         balance = float(sizes.min() / sizes.mean()) if len(sizes) > 1 else None
         smallest = [{"label": label, "documents": int(size)} for label, size in sizes[::-1].head(10).items()]
@@ -174,6 +175,10 @@ class Corpus(Artifact):
             **_lengths(profile),
             **_words(words),
         }
+
+    def n_records(self) -> int | None:
+        """How many were read, of a source that says so; None of one whose records are its documents."""
+        return pc.sum(self.read("cleaning").filter(pc.field("step") == RECORDS).column("n_documents")).as_py()
 
     def facts(self, profile: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
         return {"splits": _splits(profile), "the same text again": _same_texts(profile)}

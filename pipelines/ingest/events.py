@@ -27,8 +27,9 @@ from pydantic import Field
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import RECORDS, Corpus, hashes
+from pipelines.cleaning import EXCERPT, Reject, record_batch
 from pipelines.columns import as_text, seconds
-from pipelines.documents import EXCERPT, ROWS, Documents, Reject, Skipped, record_batch, write
+from pipelines.documents import ROWS, Documents, Skipped, write
 from pipelines.errors import Fault, nearest
 from pipelines.label_table import Labels
 from pipelines.method import Run

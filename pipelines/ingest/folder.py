@@ -1,6 +1,7 @@
 """Folder: one's own documents, a text file each, in one folder a class, or in none.
 
-reads   source       a folder of files: a folder in it is a class; or train, valid, test and unlabelled, with the classes in them
+reads   source       a folder of files, or an archive of one: a folder in it is a class; or train, valid, test and unlabelled,
+                     with the classes in them
 writes  corpus       by name; doc_id is the file's name inside the source; splits as the folders are, else drawn by seed
 source  none; the layout is that of 20 Newsgroups, of IMDb's archive, and of scikit-learn's load_files
 """
@@ -12,10 +13,12 @@ from typing import Any
 
 from pydantic import Field
 
+from pipelines import archives
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import SPLITS, Corpus
-from pipelines.columns import record
-from pipelines.documents import Documents, Reject, Skipped, gathered, write
+from pipelines.cleaning import Reject
+from pipelines.columns import not_text, record
+from pipelines.documents import Documents, Skipped, gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 
@@ -23,7 +26,7 @@ N_EXAMPLES = 5  # names in a message
 
 
 class Params(Documents):
-    source: str = "data"  # a folder, or data:NAME
+    source: str = "data"  # a folder, data:NAME, or an archive: .zip, .tar, .tar.gz, .tar.bz2, .tar.xz
     suffixes: list[str] = Field([".txt"])  # the files that are meant, also as .gz, .bz2 or .xz; an empty list takes all
     encoding: str | None = None  # none: what a byte order mark says, file by file, else UTF-8
 
@@ -34,17 +37,28 @@ def sources(params: Params) -> list[str]:
 
 def ingest(params: Params, run: Run) -> Corpus:
     root = where_from.located(params.source)
-    if not root.is_dir():
-        raise Fault(
-            f"source {params.source} is a file; the method folder reads a folder of text files. For a document a line, say method: lines"
-        )
     if params.encoding is not None:
         where_from.known_encoding(params.encoding)
+    if archives.is_archive(root):
+        with run.scratch() as place:
+            archives.unpack(root, place)
+            return write(gathered(read(top(place), params, run)), params, run)
+    if not root.is_dir():
+        raise Fault(
+            f"source {params.source} is a file; the method folder reads a folder of text files, or an archive of one. "
+            "For a document a line, say method: lines"
+        )
     return write(gathered(read(root, params, run)), params, run)
 
 
+def top(place: Path) -> Path:
+    """The folder that holds the classes: most archives have one folder around all that is in them."""
+    there = [it for it in place.iterdir() if not it.name.startswith(".")]
+    return top(there[0]) if len(there) == 1 and there[0].is_dir() and there[0].name not in SPLITS else place
+
+
 def read(root: Path, params: Params, run: Run) -> Iterator[dict[str, Any] | Reject | Skipped]:
-    has_splits = top_is_splits(root)
+    has_splits = top_is_splits(root, params.source)
     n_files = n_others = 0
     for path in inside(root, root.resolve()):
         if params.suffixes and not where_from.unpacked_name(path).endswith(tuple(params.suffixes)):
@@ -65,6 +79,8 @@ def read(root: Path, params: Params, run: Run) -> Iterator[dict[str, Any] | Reje
 
 
 def document(path: Path, name: str, label: str, split: str | None, encoding: str | None) -> dict[str, Any] | Reject:
+    if not_text(name):
+        return Reject(name.encode("utf-8", "replace").decode(), "has a name that is not UTF-8")
     try:
         with where_from.opened(path) as file:
             content = file.read(where_from.LONGEST_LINE + 1)
@@ -79,14 +95,14 @@ def document(path: Path, name: str, label: str, split: str | None, encoding: str
     return record({"text": text, "label": label, "split": split}, name, name)
 
 
-def top_is_splits(root: Path) -> bool:
+def top_is_splits(root: Path, source: Path | str) -> bool:
     """Whether the folders of the source are splits, and no classes. Raises Fault where some are and some are not."""
     folders = sorted(it.name for it in os.scandir(root) if it.is_dir() and not it.name.startswith("."))
     others = [name for name in folders if name not in SPLITS]
     if others and len(others) < len(folders):
         shown = ", ".join(others[:N_EXAMPLES]) + (", ..." if len(others) > N_EXAMPLES else "")
         raise Fault(
-            f"source {root} has folders that are splits ({', '.join(it for it in folders if it in SPLITS)}) beside others ({shown}). "
+            f"source {source} has folders that are splits ({', '.join(it for it in folders if it in SPLITS)}) beside others ({shown}). "
             f"Let all be classes, or all be splits ({', '.join(SPLITS)}) with the classes in them"
         )
     return bool(folders) and not others

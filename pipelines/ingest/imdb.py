@@ -6,16 +6,13 @@ source  Maas et al. 2011, Learning Word Vectors for Sentiment Analysis; https://
 task    neg or pos; validation is drawn from the authors' train part, their test part is test
 """
 
-import gzip
 import hashlib
 import http.client
 import os
 import re
 import ssl
-import tarfile
 import urllib.error
 import urllib.request
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from pipelines import archives
 from pipelines.artifacts.corpus import Corpus
-from pipelines.documents import Documents, record_batch, write
+from pipelines.cleaning import record_batch
+from pipelines.documents import Documents, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 
@@ -187,43 +186,14 @@ def read_archive(archive: Path, run: Run) -> Iterator[tuple[Review, bytes]]:
             f"Delete it and say source: download, or fetch it again from {URL}"
         )
     odd = []
-    try:
-        with gzip.open(archive) as unzipped, tarfile.open(fileobj=_Limited(unzipped, archive), mode="r|") as tar:
-            while member := tar.next():
-                tar.members.clear()  # tarfile keeps them all, 100 MB here
-                _refuse_unsafe(member, archive)
-                name = member.name.removeprefix("aclImdb/")
-                if member.isreg() and (match := NAME.fullmatch(name)):
-                    content = tar.extractfile(member)
-                    assert content is not None  # of a regular file it never is
-                    yield Review(match[1], match[2], int(match[3])), _bounded(content.read(LARGEST_REVIEW + 1), member.name)
-                elif member.isreg() and WITHIN.fullmatch(name):
-                    odd.append(name)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as err:
-        raise Fault(f"{archive} is not a whole tar.gz archive: {err}. Delete it and say source: download") from err
+    with archives.opened(archive, LARGEST_ARCHIVE) as files:
+        for path, content in files:
+            name = path.removeprefix("aclImdb/")
+            if match := NAME.fullmatch(name):
+                yield Review(match[1], match[2], int(match[3])), _bounded(content.read(LARGEST_REVIEW + 1), path)
+            elif WITHIN.fullmatch(name):
+                odd.append(name)
     _tell(odd, run)
-
-
-def _refuse_unsafe(member: tarfile.TarInfo, archive: Path) -> None:
-    if member.name.startswith("/") or ".." in Path(member.name).parts or not (member.isreg() or member.isdir()):
-        raise Fault(
-            f"{archive} holds {member.name!r}, a link, a device or a path out of its folder; "
-            f"{ARCHIVE} has only files and folders below aclImdb/. Delete the archive: it is not the authors'"
-        )
-
-
-class _Limited:
-    """A stream that ends in a Fault when more comes out of it than an honest archive holds."""
-
-    def __init__(self, stream: BinaryIO, archive: Path):
-        self.stream, self.archive, self.n_bytes = stream, archive, 0
-
-    def read(self, size: int) -> bytes:
-        piece = self.stream.read(size)
-        self.n_bytes += len(piece)
-        if self.n_bytes > LARGEST_ARCHIVE:
-            raise Fault(f"{self.archive} unpacks to more than {LARGEST_ARCHIVE:,} bytes, which the authors' does not. Delete it")
-        return piece
 
 
 def _bounded(text: bytes, name: str) -> bytes:

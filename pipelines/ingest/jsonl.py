@@ -13,8 +13,9 @@ from pydantic_core import from_json
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
+from pipelines.cleaning import EXCERPT, Reject
 from pipelines.columns import Columns, ids, record
-from pipelines.documents import EXCERPT, Reject, gathered, write
+from pipelines.documents import gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 

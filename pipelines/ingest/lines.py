@@ -16,8 +16,9 @@ from pydantic import Field
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
+from pipelines.cleaning import EXCERPT, Reject, record_batch
 from pipelines.columns import ids, not_text
-from pipelines.documents import EXCERPT, Documents, Record, Reject, Skipped, record_batch, write
+from pipelines.documents import Documents, Record, Skipped, write
 from pipelines.method import Run
 
 SUFFIXES = (".txt",)

@@ -17,7 +17,8 @@ from pydantic import Field
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
-from pipelines.documents import EXCERPT, Documents, Reject, Skipped, gathered, write
+from pipelines.cleaning import EXCERPT, Reject
+from pipelines.documents import Documents, Skipped, gathered, write
 from pipelines.label_table import Labels
 from pipelines.method import Run
 from pipelines.wiki import Page, pages, passages, plain, prose

@@ -1,11 +1,12 @@
 """Parquet: one's own documents, a row each, from Parquet files.
 
-reads   source       files with the columns that the row names, of any kind of cell; lists of tokens are joined by spaces
+reads   source       files with the columns that the row names, of any kind of cell; lists of tokens are joined by spaces;
+                     a column in a struct is named with a dot, `meta.stars`
 writes  corpus       in the files' order; splits as the file gives them, else drawn by seed
 source  Apache Parquet; read by Arrow, some thousand rows of the columns that are named at a time
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pyarrow.parquet as pq
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
+from pipelines.cleaning import record_batch
 from pipelines.columns import Columns, ids, record
-from pipelines.documents import BATCH_BYTES, ROWS, Record, gathered, record_batch, write
+from pipelines.documents import BATCH_BYTES, ROWS, Record, gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 
@@ -35,7 +37,7 @@ def ingest(params: Params, run: Run) -> Corpus:
     files = where_from.files(params.source, run, SUFFIXES, params.sha256)
     for path in files:  # before the work begins
         with opened(path) as file:
-            params.check(file.schema_arrow.names, str(path))
+            params.check(list(named(file.schema_arrow)), str(path))
     return write(read(files, params), params, run, named=params.id is not None)
 
 
@@ -44,6 +46,22 @@ def opened(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as err:
         raise Fault(f"{path} is not a readable Parquet file: {err}. Fetch or write it again") from err
+
+
+def named(fields: Iterable[pa.Field], above: str = "") -> Iterator[str]:
+    """The columns, and those inside them, as a.b."""
+    for field in fields:
+        yield above + field.name
+        if pa.types.is_struct(field.type):
+            yield from named(field.type, f"{above}{field.name}.")
+
+
+def column(cells: pa.RecordBatch | pa.StructArray, name: str) -> pa.Array:
+    """One of those that `named` gives."""
+    fields = cells.schema if isinstance(cells, pa.RecordBatch) else cells.type
+    field = next(it for it in fields if name == it.name or name.startswith(f"{it.name}."))
+    there = cells.column(field.name) if isinstance(cells, pa.RecordBatch) else pc.struct_field(cells, field.name)
+    return there if name == field.name else column(there, name.removeprefix(f"{field.name}."))
 
 
 def read(files: list[Path], params: Params) -> Iterator[Record]:
@@ -76,10 +94,10 @@ def rows_at_a_time(group: pq.RowGroupMetaData) -> int:
 
 def records(batch: pa.RecordBatch, wanted: dict[str, str], file: str, row: int, several: bool) -> Iterator[Record]:
     """The records of rows that begin at number `row`: whole columns at a time where Arrow has what `record` makes of a cell."""
-    columns = {name: batch.column(column) for name, column in wanted.items()}
+    columns = {name: column(batch, its) for name, its in wanted.items()}
     numbers = pa.array(range(row, row + batch.num_rows))
     where = pc.binary_join_element_wise(f"{file}: row ", numbers.cast(pa.string()), "")
-    whole = {name: numbers_of(cells) if name == "time" else strings(cells) for name, cells in columns.items()}
+    whole = {name: numbers_of(cells) if name == "time" else strings(cells, name == "text") for name, cells in columns.items()}
     if all(cells is not None for cells in whole.values()):
         own = [ids(number, file, several) for number in numbers.to_pylist()] if "id" not in whole else None
         yield record_batch(batch.num_rows, where=where, **{"id": own, **whole})
@@ -88,15 +106,15 @@ def records(batch: pa.RecordBatch, wanted: dict[str, str], file: str, row: int, 
         yield from gathered(record(dict(zip(columns, cells, strict=True)), at, ids(number, file, several)) for at, number, *cells in rows)
 
 
-def strings(cells: pa.Array) -> pa.Array | None:
-    """A column as text, or None where Arrow cannot make of each cell what as_text makes of it."""
+def strings(cells: pa.Array, joined: bool) -> pa.Array | None:
+    """A column as text, lists `joined` or refused, or None where Arrow cannot make of each cell what `record` makes of it."""
     kind = cells.type
     if pa.types.is_dictionary(kind):
-        return strings(cells.dictionary_decode())
+        return strings(cells.dictionary_decode(), joined)
     if pa.types.is_integer(kind) or pa.types.is_null(kind):
         return cells.cast(pa.large_string())
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inside = strings(cells.values)
+    if joined and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        inside = strings(cells.values, joined)
         if inside is None or inside.null_count:
             return None
         return pc.binary_join(cells.cast(pa.large_list(pa.large_string())), pa.scalar(" ", pa.large_string()))

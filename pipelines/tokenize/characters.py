@@ -24,7 +24,8 @@ class Params(vocabulary.Kept):
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
     tokens = vocabulary.tokenize(corpus, params, run, cut, params.lower, piece="character", advice="the corpus")
-    vocabulary.write_tokenizer(tokens, params.lower, r"[\s\S]", "Isolated", decoder="Fuse")
+    lower = [vocabulary.LOWERCASE] if params.lower else []
+    vocabulary.write_tokenizer(tokens, lower, [vocabulary.split(r"[\s\S]", "Isolated")], decoder="Fuse")
     return tokens
 
 

@@ -45,6 +45,7 @@ class Params(vocabulary.Kept):
 
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
     advice = f"k_max, which is {params.k_max}, alphabet"
+    run.say("no tokenizer.json: the library has no tokens that overlap, or of lengths drawn by seed")
     return vocabulary.tokenize(corpus, params, run, cut, params, run.seed, piece="k-mer", advice=advice)
 
 

@@ -24,7 +24,7 @@ class Params(vocabulary.Kept):
 def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
     tokens = vocabulary.tokenize(corpus, params, run, cut, piece="token", advice="the corpus")
     # Python counts the separators of ASCII as white space, Unicode does not
-    vocabulary.write_tokenizer(tokens, False, r"[\s\x{1c}-\x{1f}]+", "Removed", decoder=None)
+    vocabulary.write_tokenizer(tokens, [], [vocabulary.split(r"[\s\x{1c}-\x{1f}]+", "Removed")], decoder=None)
     return tokens
 
 

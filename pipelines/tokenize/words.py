@@ -1,7 +1,8 @@
 """Words: documents cut into words by a pattern, and the vocabulary of the words seen often enough.
 
 reads   corpus    the documents, all splits
-writes  tokens    token_ids per document, in the corpus' order; vocab by count, then alphabetically
+writes  tokens    token_ids per document, in the corpus' order; vocab by count, then alphabetically; tokenizer.json, where
+                  the pattern is a set of characters with a joiner or without: others mean other things to other engines
 source  none; a regular expression, and a cut-off on counts as in word2vec (Mikolov 2013)
 shapes  V tokens kept, and <unk> before them with id 0
 
@@ -11,10 +12,11 @@ text and each word once. A pattern like the default, a set of characters with a 
 cut by a kernel in threads; any other by Python's re, in processes.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +30,7 @@ from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
 from pipelines.kernels import words as kernel
 from pipelines.method import Run
-from pipelines.vocabulary import Worded, counts_for
+from pipelines.vocabulary import LOWERCASE, Worded, counts_for, split, write_tokenizer
 
 Array = np.ndarray
 ROWS = 256  # documents per piece of work
@@ -54,6 +56,15 @@ def tokenize(corpus: Corpus, params: Params, run: Run) -> Tokens:
                     ends, ids = np.concatenate([[0], np.cumsum(kept)])[ends], ids[kept]
                 columns = {name: batch.column(name) for name in ("doc_id", "split", "label")}
                 out.append(**columns, token_ids=(ids, np.concatenate([[0], ends])))
+    pattern = spelled_out(params.pattern)
+    if pattern:
+        stopped = "|".join(re.escape(word) for word in stop_words(params).to_pylist())
+        without = [split(rf"\A(?:{stopped})\z", "Removed")] if stopped else []
+        write_tokenizer(
+            out.artifact, [FINAL_SIGMA, LOWERCASE] if params.lower else [], [split(pattern, "Removed", invert=True), *without], None
+        )
+    else:
+        run.say(f"no tokenizer.json: pattern {params.pattern!r} is no set of characters, SET+ or SET+(?:JOINER SET+)*")
     return out.artifact
 
 
@@ -174,3 +185,35 @@ def read_codes(corpus: Corpus, folder: Path) -> Iterator[tuple[pa.RecordBatch, A
         for batch in corpus.batches(["doc_id", "split", "label"], ROWS):
             n_words = np.fromfile(n_words_file, np.int64, len(batch))
             yield batch, n_words, np.fromfile(codes_file, np.int32, n_words.sum())
+
+
+# tokenizer.json
+
+# a capital sigma is another letter at a word's end; the library lowers each character by itself
+CASED = r"(?!\p{Case_Ignorable})\p{Cased}"
+FINAL_SIGMA = {
+    "type": "Replace",
+    "pattern": {"Regex": rf"{CASED}\p{{Case_Ignorable}}*\KΣ(?!\p{{Case_Ignorable}}*{CASED})"},
+    "content": "ς",
+}
+
+
+@lru_cache(maxsize=4)
+def spelled_out(pattern: str) -> str | None:
+    r"""The pattern for Oniguruma, with the characters that Python finds in a set: the two have other ideas of \w.
+
+    None where the pattern is not of the form that `kernel.alphabet` knows.
+    """
+    form = kernel.FORM.fullmatch(pattern)
+    if not form:
+        return None
+    letters, joiner = _characters(form["set"]), _characters(form["joiner"]) if form["joiner"] else ""
+    return f"{letters}+(?:{joiner}{letters}+)*" if joiner else f"{letters}+"
+
+
+def _characters(one: str) -> str:
+    """[...] of all characters that match; of no text are the halves of a character, 0xD800 to 0xDFFF."""
+    runs = []
+    for part, start in (("".join(map(chr, range(0xD800))), 0), ("".join(map(chr, range(0xE000, 0x110000))), 0xE000)):
+        runs += [rf"\x{{{start + run.start():x}}}-\x{{{start + run.end() - 1:x}}}" for run in re.finditer(f"(?:{one})+", part)]
+    return f"[{''.join(runs)}]" if runs else "(?!)"

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.artifacts.corpus import PROFILE, SPLITS, Corpus, normalised
+from pipelines.artifacts.corpus import PROFILE, RECORDS, SPLITS, Corpus, normalised
 from pipelines.expect import sentences, validate
 from pipelines.method import Run
 from tests.artifacts.asked import assert_asks_only_what_there_is, closing, failing
@@ -155,7 +155,7 @@ def test_a_class_much_smaller_than_the_others_is_named(tmp_path):
         ("A bell\x07 rings in the text.", "n_control"),
         ("It was read as Latin-1: cafÃ© au lait", "n_mojibake"),
         ("and as Windows-1252, itâ€™s seen", "n_mojibake"),
-        ("0101 2234 99187 3345 #### 22", "letters"),
+        ("0101 2234 99187 3345 #### 22", "few_letters"),
     ],
 )
 def test_a_text_unlike_language_is_a_warning_that_shows_how_it_begins(tmp_path, text, column):
@@ -163,6 +163,16 @@ def test_a_text_unlike_language_is_a_warning_that_shows_how_it_begins(tmp_path, 
     result = failing(corpus_of(tmp_path, *good, {"doc_id": "bad", "text": text}))[column]
     assert (result["severity"], [(e["doc_id"], e["excerpt"]) for e in result["examples"]]) == ("warn", [("bad", text[:60])])
     assert column not in failing(corpus_of(tmp_path / "good", *good))
+
+
+def test_walks_events_and_bases_are_not_asked_for_letters(tmp_path):
+    walks = [{"doc_id": f"{i}", "text": f"{i} 34 17 {i * 7} 25 33 21"} for i in range(20)]
+    assert "few_letters" in failing(corpus_of(tmp_path / "text", *walks))
+    with Run(tmp_path / "walks").open(Corpus) as out:
+        rows = [{**GOOD, **walk} for walk in walks]
+        out.append(**{name: [row[name] for row in rows] for name in GOOD})
+        out.append("cleaning", step=[RECORDS], split=["unlabelled"], n_documents=[78])
+    assert "few_letters" not in failing(out.artifact)
 
 
 def test_documents_that_are_mostly_very_short_are_a_warning(tmp_path):

@@ -31,6 +31,10 @@ def test_columns_are_found_by_name_and_an_empty_label_means_unlabelled(tmp_path)
     assert rows[1]["split"] == "unlabelled"
 
 
+def test_lines_that_end_as_on_the_first_macintosh_are_lines(tmp_path):
+    assert texts(corpus_of(tmp_path, 'text,label\ra,x\r"b\rc",y\r')) == ["a", "b\nc"]
+
+
 def test_drawn_splits_hold_the_same_share_of_every_label(tmp_path):
     text = "text,label\n" + "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(200))
     frame = corpus_of(tmp_path, text, valid_share=0.2, test_share=0.1).read().to_pandas()
@@ -66,8 +70,8 @@ def test_a_time_that_is_none_is_rejected_and_times_out_of_order_are_sorted(tmp_p
         ("own.csv", '\ufefftext,label\n"a, b",x\n', {}),
         ("own.csv", '\ufefftext,label\r\n"a, b",x\r\n', {"encoding": "utf-8"}),
         ("own.csv", 'text,label\n"a, b",x\n'.encode("utf-16"), {}),
-        ("own.csv.gz", gzip.compress(b'text,label\n"a, b",x\n'), {}),
-        ("own.tsv.gz", gzip.compress(b"text\tlabel\na, b\tx\n"), {}),
+        ("own.csv.gz", gzip.compress(b'text,label\n"a, b",x\n', mtime=0), {}),
+        ("own.tsv.gz", gzip.compress(b"text\tlabel\na, b\tx\n", mtime=0), {}),
     ],
 )
 def test_separators_byte_order_marks_and_compression_are_read(tmp_path, name, content, knobs):

@@ -4,10 +4,11 @@ import gzip
 
 import pytest
 
-from pipelines import sources
+from pipelines import layout, sources
 from pipelines.errors import Fault
 from pipelines.ingest.folder import Params, ingest
 from pipelines.method import Run
+from tests.test_archives import archive
 
 
 def corpus_of(tmp_path, files=None, **knobs):
@@ -121,7 +122,10 @@ def test_a_folder_without_a_document_is_named(tmp_path, files, message):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "data").write_text("one\ntwo\n")
-    with pytest.raises(Fault, match=r"is a file; the method folder reads a folder of text files. For a document a line, say method: lines"):
+    with pytest.raises(
+        Fault,
+        match=r"is a file; the method folder reads a folder of text files, or an archive of one. For a document a line, say method: lines",
+    ):
         corpus_of(tmp_path)
 
 
@@ -132,3 +136,27 @@ def test_files_of_other_endings_are_counted_and_the_first_is_told(tmp_path, caps
     corpus = ingest(Params(source=str(tmp_path / "data")), Run(tmp_path / "out", "ingest/x", show=True))
     assert corpus.read("cleaning").to_pylist() == [{"step": "other_files", "split": "unlabelled", "n_documents": 2}]
     assert "2.md and what else has none of the endings .txt is left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("around", ["", "20news/"])
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_an_archive_gives_the_corpus_of_the_folder_that_is_in_it(tmp_path, ending, around):
+    files = {"train/a/1.txt": b"1", "train/b/1.txt": b"2", "test/b/1.txt": b"4"}
+    packed = archive(tmp_path / f"texts{ending}", {around + name: content for name, content in files.items()})
+    corpus = ingest(Params(source=str(packed)), Run(tmp_path / "packed", seed=1))
+    assert layout.hash_path(corpus.folder) == layout.hash_path(corpus_of(tmp_path, files).folder)
+    assert not list(tmp_path.glob(".scratch-*"))
+
+
+def test_of_an_archive_a_message_names_the_archive(tmp_path):
+    packed = archive(tmp_path / "texts.zip", {"train/a/1.txt": b"1", "dev/a/1.txt": b"3"})
+    with pytest.raises(Fault, match=r"source \S*texts.zip has folders that are splits \(train\) beside others \(dev\)"):
+        ingest(Params(source=str(packed)), Run(tmp_path / "out"))
+
+
+def test_a_file_whose_name_is_not_utf8_is_rejected(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "good.txt").write_text("good")
+    with open(bytes(tmp_path / "data") + b"/b\xe4d.txt", "w") as file:
+        file.write("bad")
+    assert rejects(corpus_of(tmp_path)) == [("b?d.txt", "has a name that is not UTF-8")]

@@ -255,7 +255,7 @@ def test_an_archive_that_is_cut_short_is_a_fault_whatever_its_checksum(tmp_path,
     archive = archive_of(tmp_path, monkeypatch, files())
     archive.write_bytes(archive.read_bytes()[:-200])
     trust(archive, monkeypatch)
-    with pytest.raises(Fault, match="is not a whole tar.gz archive"):
+    with pytest.raises(Fault, match="is not a whole gz file"):
         corpus_of(tmp_path, archive)
 
 

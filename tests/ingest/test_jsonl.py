@@ -51,7 +51,7 @@ def test_lists_of_tokens_are_joined_and_other_cells_are_text(tmp_path):
     [
         ("own.jsonl", '\ufeff{"text": "ä"}\r\n\r\n{"text": "b"}'.encode()),
         ("own.ndjson", '{"text": "ä"}\n\n{"text": "b"}\n'.encode("utf-16")),
-        ("own.jsonl.gz", gzip.compress(b'{"text": "\\u00e4"}\n \n{"text": "b"}\n')),
+        ("own.jsonl.gz", gzip.compress(b'{"text": "\\u00e4"}\n \n{"text": "b"}\n', mtime=0)),
     ],
 )
 def test_byte_order_marks_empty_lines_and_compression_are_read(tmp_path, name, content):

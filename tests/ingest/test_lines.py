@@ -27,6 +27,10 @@ def figures(corpus):
     return [(row["step"], row["n_documents"]) for row in corpus.read("cleaning").to_pylist()]
 
 
+def test_lines_that_end_as_on_the_first_macintosh_are_documents(tmp_path):
+    assert rows(corpus_of(tmp_path, "one\rtwo\r\rthree\r"), "text") == [("one",), ("two",), ("three",)]
+
+
 def test_each_line_is_an_unlabelled_document_and_empty_ones_are_counted(tmp_path):
     corpus = corpus_of(tmp_path, "one\n\n two \r\n \t\r\nthree")
     assert rows(corpus, "doc_id", "text", "label", "split") == [

@@ -60,6 +60,31 @@ def test_a_cell_of_any_kind_is_text(tmp_path, cells, text):
     assert texts(corpus) == text
 
 
+@pytest.mark.parametrize("how", [{}, {"row_group_size": 1}])
+def test_a_column_inside_another_is_named_with_a_dot_and_one_that_is_called_so_is_found_too(tmp_path, how):
+    meta = [{"label": "x", "deep": {"body": "one"}}, {"label": 2, "deep": None}, None]
+    meta = pa.array([{**it, "label": str(it["label"])} if it else None for it in meta])
+    corpus = corpus_of(
+        tmp_path, {"a.b": ["p", "q", "r"], "meta": meta}, text="a.b", label="meta.label", how=how, valid_share=0.0, test_share=0.0
+    )
+    assert (texts(corpus), corpus.read()["label"].to_pylist()) == (["p", "q", "r"], ["x", "2", None])
+    corpus = corpus_of(tmp_path, {"meta": meta}, text="meta.deep.body", label=None, how=how)
+    assert texts(corpus) == ["one"]
+    assert rejects(corpus) == [("own.parquet: row 2", "has no text"), ("own.parquet: row 3", "has no text")]
+    with pytest.raises(Fault, match=r"has no column 'meta.lable'; it has meta, meta.label, meta.deep, .*Did you mean 'meta.label'"):
+        corpus_of(tmp_path, {"meta": meta}, text="meta.deep.body", label="meta.lable")
+
+
+def test_a_label_that_is_a_list_or_an_object_rejects_its_row_and_a_float_that_is_whole_is_a_whole_number(tmp_path):
+    for cells in (pa.array([["a"], ["b"]]), pa.array([{"a": 1}, {"a": 2}])):
+        with pytest.raises(
+            Fault, match=r"2 of its records were rejected, the first own.parquet: row 1: has an? (list|object) for its label"
+        ):
+            corpus_of(tmp_path, {"text": ["one", "two"], "label": cells})
+    corpus = corpus_of(tmp_path, {"text": ["one", "two"], "label": [1.0, 0.5]}, valid_share=0.0, test_share=0.0)
+    assert corpus.read()["label"].to_pylist() == ["1", "0.5"]
+
+
 def test_whole_columns_give_what_cell_by_cell_gives(tmp_path, monkeypatch):
     table = {
         "text": pa.array([["a", "b"], [], None, ["c"], ["d\0"]] * 5),
@@ -71,7 +96,7 @@ def test_whole_columns_give_what_cell_by_cell_gives(tmp_path, monkeypatch):
     knobs = {"group": "group", "id": "id", "time": "time", "leaks": False}
     fast = corpus_of(tmp_path, table, **knobs)
     before = {path.name: path.read_bytes() for path in fast.folder.iterdir()}
-    monkeypatch.setattr(parquet, "strings", lambda cells: None)
+    monkeypatch.setattr(parquet, "strings", lambda cells, joined: None)
     slow = corpus_of(tmp_path, table, **knobs)
     assert {path.name: path.read_bytes() for path in slow.folder.iterdir()} == before
     assert fast.n_rows() == 10
@@ -143,7 +168,7 @@ def test_a_string_column_that_is_not_utf8_is_found_out(tmp_path):
 
 def test_a_label_that_is_nan_is_none(tmp_path):
     corpus = corpus_of(tmp_path, {"text": ["a", "b"], "label": [1.0, float("nan")]})
-    assert corpus.read()["label"].to_pylist() == ["1.0", None]
+    assert corpus.read()["label"].to_pylist() == ["1", None]
 
 
 def test_missing_columns_of_any_file_are_named_before_the_work_begins(tmp_path):

@@ -12,7 +12,7 @@ from pipelines import layout, subwords
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
 from pipelines.method import Run
-from pipelines.tokenize import bpe
+from pipelines.tokenize import bpe, wordpiece
 from pipelines.tokenize.bpe import ALPHABET, Params, decode
 from tests.tokenize.forms import corpus_of, read, tokens_of, vocab_of
 
@@ -72,6 +72,34 @@ def test_the_bytes_do_not_depend_on_how_much_is_encoded_at_once(tmp_path, monkey
     assert layout.hash_path(tokens_of(bpe, tmp_path, texts, name="often", threads=2, vocab_size=300).folder) == layout.hash_path(
         once.folder
     )
+
+
+@pytest.mark.parametrize("method", [bpe, wordpiece])
+def test_a_document_that_goes_to_the_library_in_pieces_gives_the_bytes_of_a_whole_one(tmp_path, monkeypatch, method):
+    texts = ["It's  two \n\n lines,\tthe dog's ünïcödé e\u0301 東京 tower 3.14 " * 20, "short", "", "  \n and\u00a0the rest, " * 30]
+    assert list(subwords.pieces(texts[0])) == [texts[0]]
+    whole = tokens_of(method, tmp_path, texts, name="whole", vocab_size=320)
+    monkeypatch.setattr(subwords, "PIECE", 7)
+    monkeypatch.setattr(subwords, "BYTES", 50)
+    assert len(list(subwords.pieces(texts[0]))) > 50
+    assert layout.hash_path(tokens_of(method, tmp_path, texts, name="pieces", vocab_size=320).folder) == layout.hash_path(whole.folder)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("ab'sΣ1 .,\n\t\u0301\u00a0-_"), max_size=60))
+def test_no_text_has_other_tokens_where_it_is_cut(trained, text):
+    library = Tokenizer.from_file(str(trained.folder / "tokenizer.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subwords, "PIECE", 1)
+        pieces = list(subwords.pieces(text))
+    assert [i for piece in pieces for i in library.encode(piece).ids] == library.encode(text).ids
+
+
+def test_a_tokenizer_from_elsewhere_may_look_at_more_than_a_word_and_gets_each_document_whole(tmp_path, monkeypatch):
+    tokenizer = Tokenizer(models.BPE({"a": 0, " ": 1, "b": 2, "a b": 3, " b": 4}, [(" ", "b"), ("a", " b")]))
+    tokenizer.save(str(tmp_path / "mine.json"))
+    monkeypatch.setattr(subwords, "PIECE", 1)
+    assert read(tokens_of(bpe, tmp_path, ["a b"], tokenizer=str(tmp_path / "mine.json"))) == [["a b"]]
 
 
 def test_empty_documents_have_no_tokens_and_a_corpus_of_them_no_vocabulary(tmp_path):

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tokenizers import Tokenizer
 
 from pipelines import layout
 from pipelines.artifacts.corpus import Corpus
@@ -219,3 +220,35 @@ def test_a_batch_of_nothing_but_empty_documents_has_no_stop_words(tmp_path, monk
     monkeypatch.setattr("pipelines.tokenize.words.ROWS", 2)
     few = tokens_of(tmp_path, [("", "train"), ("!", "train"), ("the cat", "train")], stop_words=["the"])
     assert few.read()["token_ids"].to_pylist() == [[], [], [1]]
+
+
+# tokenizer.json
+
+# what Python 3.11 knows: Unicode has got letters since, which newer engines lower
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cn"]) | st.sampled_from("aAΣσςİ'’-_ \n\u0301\u02b0.9"), max_size=30)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(TEXTS, min_size=1, max_size=4), st.booleans(),
+    st.sampled_from([Params().pattern, r"[a-z]+(?:[-'][a-z]+)*", r"\S+", r"\w+", r"[^\W\d]+"]), st.sampled_from([[], ["a", "the", "σ", "9"]]),
+)  # fmt: skip
+def test_the_library_reads_the_same_ids_from_tokenizer_json(tmp_path, texts, lower, pattern, stop_words):
+    documents = [(text, "train" if i % 2 == 0 else "test") for i, text in enumerate([f"b {texts[0]}", *texts])]
+    tokens = tokens_of(tmp_path, documents, lower=lower, pattern=pattern, stop_words=stop_words)
+    library = Tokenizer.from_file(str(tokens.folder / "tokenizer.json"))
+    for (text, _), ids in zip(documents, tokens.read().column("token_ids").to_pylist(), strict=True):
+        assert library.encode(text).ids == ids
+
+
+def test_a_stop_word_is_left_out_by_the_library_too_and_a_longer_word_is_not(tmp_path):
+    tokens = tokens_of(tmp_path, [("The cat isn't there; the end, thesis", "train")], stop_words="english")
+    assert tokens.words()[1:] == ["cat", "end", "isn't", "thesis"]
+    assert Tokenizer.from_file(str(tokens.folder / "tokenizer.json")).encode("the CAT, thesis").tokens == ["cat", "thesis"]
+
+
+def test_a_pattern_that_other_engines_read_otherwise_has_no_tokenizer_json_and_says_so(tmp_path, capsys):
+    corpus = corpus_of(tmp_path, [("one two", "train")])
+    tokens = tokenize(corpus, Params(min_count=1, pattern=r"\b\w\w+\b"), Run(tmp_path / "tokens", "tokenize/x", show=True))
+    assert not (tokens.folder / "tokenizer.json").exists()
+    assert r"no tokenizer.json: pattern '\\b\\w\\w+\\b' is no set of characters" in capsys.readouterr().out

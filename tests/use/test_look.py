@@ -14,6 +14,8 @@ import pytest
 from pipelines.errors import Fault
 from pipelines.use import look as looking
 from pipelines.use.look import look
+from pipelines.use.seen import scripts_of
+from tests.test_archives import archive
 
 TEXT = "the river runs over stones and into a wide cold lake where nobody has been for years of rain"
 
@@ -248,8 +250,8 @@ def test_html_mail_heads_and_what_stands_twice_switch_their_cleaning_on(tmp_path
 
 
 def test_scripts_are_told_by_the_letters():
-    assert looking.scripts_of(["река lake"]) == {"CYRILLIC": 0.5, "LATIN": 0.5}
-    assert list(looking.scripts_of(["東京の川", "12 !"])) == ["CJK", "HIRAGANA"]
+    assert scripts_of(["река lake"]) == {"CYRILLIC": 0.5, "LATIN": 0.5}
+    assert list(scripts_of(["東京の川", "12 !"])) == ["CJK", "HIRAGANA"]
 
 
 # graphs, sequences, wikis
@@ -303,6 +305,26 @@ def test_the_dump_of_a_wiki_is_known_whatever_its_name(tmp_path):
         assert (seen.method, seen.n_all, seen.figures.english) == ("mediawiki", 2, True)
 
 
+def test_an_archive_of_texts_is_looked_at_as_the_folder_in_it_and_one_of_tables_has_to_be_unpacked(tmp_path):
+    texts = {f"news/{'ab'[i % 2]}/{i}.txt": row["body"].encode() for i, row in enumerate(rows(20))}
+    for ending in (".zip", ".tar.gz"):
+        seen = look(str(archive(tmp_path / f"texts{ending}", texts)))
+        assert (seen.method, seen.source.name, seen.what) == ("folder", f"texts{ending}", "an archive of texts, 20 files")
+        assert (seen.figures.labels, seen.n_all) == ({"a": 10, "b": 10}, 20)
+    refused(
+        archive(tmp_path / "table.zip", {"a.csv": b"text,label\na b,x\nc d,y\n"}),
+        "table.zip holds CSV, .*Unpack it, and name what is in it",
+    )
+    refused(archive(tmp_path / "none.tar", {}), "none.tar is a folder without a file")
+
+
+def test_a_column_in_a_struct_is_found_by_its_name_with_a_dot_and_a_list_is_no_label(tmp_path):
+    held = [{"meta": {"body": row["body"], "stars": row["stars"]}, "label": [row["stars"]]} for row in rows()]
+    pq.write_table(pa.Table.from_pylist(held), tmp_path / "a.parquet")
+    knobs = found(tmp_path / "a.parquet")[1]
+    assert (knobs["text"], knobs["label"]) == ("meta.body", "meta.stars")
+
+
 # what is refused
 
 
@@ -345,8 +367,8 @@ def test_what_is_binary_is_refused_and_no_pickle_is_opened(tmp_path):
         (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
         refused(tmp_path / name, "pickle")
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as file:
-        file.writestr("a.csv", "text\na")
-    refused(tmp_path / "c.zip", "zip archive")
+        file.writestr("a.csv", "text\na sea\na lake\n")
+    refused(tmp_path / "c.zip", "c.zip holds CSV, and of archives only those of texts are read")
     (tmp_path / "d.txt").write_bytes(b"abc\0def")
     refused(tmp_path / "d.txt", "NUL bytes, the first at byte 3")
     (tmp_path / "e").mkdir()
