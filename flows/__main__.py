@@ -349,6 +349,20 @@ def accept(
 
 
 @app.command()
+def export(
+    noun: Annotated[str, typer.Argument(help="What kind of artifact, such as counts.")],
+    row: Annotated[str, typer.Argument(help="The row of params.yaml that made it.")],
+    file: Annotated[Path, typer.Argument(help="Where to; its ending says in which form: .npz, .bin.", metavar="FILE")],
+) -> None:
+    """Write an artifact to a file that other programs read."""
+    from pipelines.use import export as exporting
+
+    _in_project()
+    for path in exporting.export(ROOT, noun, row, file):
+        print(path)
+
+
+@app.command()
 def report() -> None:
     """Write report.html and data/report.md."""
     _in_project()

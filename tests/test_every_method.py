@@ -54,6 +54,18 @@ def test_a_knob_says_in_its_type_what_it_takes(verb, name):
         )
 
 
+@pytest.mark.parametrize(("verb", "name"), [it for it in METHODS if it[0] != "ingest"])
+def test_a_knob_that_names_splits_is_called_so_and_holds_none_out_by_default(verb, name):
+    """The report goes by that, when it says what is transductive."""
+    params = registry.load(verb, name).params
+    for knob, field in params.model_fields.items():
+        if knob == "infer":  # who gets a vector when all is learned, and from whom nothing is
+            continue
+        assert ("'unlabelled'" in str(field.annotation)) == (knob == "splits" or knob.endswith("_splits")), knob
+        if knob == "splits" or knob.endswith("_splits"):
+            assert not {"valid", "test"} & set(getattr(params(), knob))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """The tiny project after `dvc repro`."""
@@ -64,7 +76,7 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.quick_slow
-@pytest.mark.parametrize("params", ["tests/tiny/params.yaml", "experiments/forms.yaml"])
+@pytest.mark.parametrize("params", ["tests/tiny/params.yaml", "experiments/forms.yaml", "experiments/vectors.yaml"])
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
     """All rows twice, in processes of other hash seeds."""
     found = []
@@ -79,7 +91,9 @@ def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_pa
 
 
 def test_the_tiny_projects_have_a_row_of_every_method():
-    rows = [row for name in ("tests/tiny/params.yaml", "experiments/forms.yaml") for row in read_rows(HOME / name)]
+    rows = [
+        row for name in ("tests/tiny/params.yaml", "experiments/forms.yaml", "experiments/vectors.yaml") for row in read_rows(HOME / name)
+    ]
     assert {(row.verb, row.method.name) for row in rows} >= set(METHODS) - NEED_OTHER_DATA
 
 

@@ -43,11 +43,13 @@ class Table:
         fields: its columns, in order.
         sized: the column that is a list of one fixed size, which the writer's first piece decides
             (the D of a vector). Declared with `list_of(kind)`.
+        encodings: column -> Parquet's encoding, where none by a dictionary of its values is wanted.
     """
 
-    def __init__(self, *fields: pa.Field, sized: str | None = None):
+    def __init__(self, *fields: pa.Field, sized: str | None = None, encodings: dict[str, str] | None = None):
         self.fields = {field.name: field for field in fields}
         self.sized = sized
+        self.encodings = encodings or {}
 
     def schema(self, size: int) -> pa.Schema:
         fields = dict(self.fields)
@@ -290,7 +292,16 @@ class _Sink:
     def _flush(self) -> None:
         if self.file is None:
             self.schema = self.schema or self.table.schema(0)
-            self.file = pq.ParquetWriter(self.path, self.schema, compression="zstd", compression_level=1)
+            encodings = self.table.encodings
+            by_dictionary = [name for name in self.table.fields if name not in encodings] if encodings else True
+            self.file = pq.ParquetWriter(
+                self.path,
+                self.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=by_dictionary,
+                column_encoding=encodings or None,
+            )
         self.file.write_table(pa.Table.from_batches(self.waiting, schema=self.schema), row_group_size=ROW_GROUP)
         self.waiting, self.n_waiting, self.n_bytes = [], 0, 0
 

@@ -1,105 +1,118 @@
 """Co-occurrence counted by row: the neighbours of one word are summed at all its places, then the next word's.
 
-There is no list of pairs to sort or merge, and one thread alone works on a row, so the sums do not
-depend on how many threads there are. Of V types, each row looks at V / 64 marks of what was seen in it:
-next to nothing at 100,000 types, seconds in all at a million. `count` is the fast kernel, `count_plain`
-says the same in plain Python. A text is one int32 array: token ids from 0, and END before, between and
-after its documents.
+There is no list of pairs to sort. Weights are whole numbers of a `unit`, so sums are exact: no order of additions, cut
+of the text or number of threads decides a bit of them, and they are rounded once, at the end. Of V types, each row
+looks at V / 64 marks of what was seen in it: next to nothing at 100,000 types, seconds in all at a million.
+`count_rows` is the fast kernel, `count_plain` says the same in plain Python. A text is one int32 array: token ids
+from 0, and END before, between and after its documents. Where chance decides, it is by the seed and the place alone.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import lcm
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.extending import intrinsic
+from scipy.sparse import csr_array
 
 Array = np.ndarray
 END = -1  # no window looks past it
-CELLS = 2**22  # pairs that a block may have at most, unless one row alone has more: 32 MB
+CELLS = 2**21  # pairs that a block may have at most, unless one row alone has more: 25 MB
+FINEST = 2**32  # the unit where no smaller one divides all weights; 1/d is then right to 1e-7
+AHEAD = 8  # so many places ahead the text is asked for; else each waits for memory: 2.4 s for 16 million places, and not 0.9
 
 
-def join(values: Array, offsets: Array, left_out: int) -> Array:
-    """Documents as one text: END, and after each document END again; without the tokens `left_out`.
+class Window(NamedTuple):
+    """What is seen from a place."""
+
+    weights: Array  # (window,) int64 > 0, what a neighbour 1, 2, ... tokens away adds, in units
+    unit: int  # so much is one sighting
+    left: bool = True
+    right: bool = True
+    dynamic: bool = False  # each place sees 1 to window tokens far, as it draws, evenly
+    seed: int = 0
+
+    @property
+    def reach(self) -> int:
+        """Neighbours that one place has at most."""
+        return len(self.weights) * (self.left + self.right)
+
+
+class Block(NamedTuple):
+    """Some rows of the matrix, sorted by row, then column."""
+
+    start: int  # the first row
+    n_pairs: Array  # (rows,) int64
+    col: Array  # (pairs,) int32
+    sums: Array  # (pairs,) int64, units
+
+    def pairs(self, unit: int) -> tuple[Array, Array, Array]:
+        """(row int32, col int32, count float32)."""
+        row = np.repeat(np.arange(self.start, self.start + len(self.n_pairs), dtype=np.int32), self.n_pairs)
+        return row, self.col, (self.sums / unit).astype(np.float32)
+
+
+def weights(window: int, weighting: str) -> tuple[Array, int]:
+    """(window,) int64 weights of neighbours 1, 2, ... tokens away, and their unit.
+
+    Args:
+        weighting: flat, 1; distance, 1/d; linear, (window - d + 1) / window.
+    """
+    d = np.arange(1, window + 1)
+    if weighting == "flat":
+        return np.ones(window, np.int64), 1
+    if weighting == "linear":
+        return d[::-1].astype(np.int64), window
+    unit = min(lcm(*d.tolist()), FINEST)
+    return np.rint(unit / d).astype(np.int64), unit
+
+
+# the text
+
+
+def join(values: Array, offsets: Array, left_out: int, keep: Array | None = None, seed: int = 0, before: int = 0) -> Array:
+    """Documents as a piece of text, END after each; without the tokens `left_out`, and those that chance leaves out.
 
     Args:
         values: (N,) int32 token ids.
         offsets: (n + 1,) int64; document i is values[offsets[i]:offsets[i + 1]].
+        keep: (V,) float64, the chance of each token to stay. None: all do.
+        before: tokens of earlier pieces that were not `left_out`; with the seed it decides what is drawn.
     """
-    text = np.empty(offsets[-1] - offsets[0] + len(offsets), np.int32)
-    return text[: _join(values, offsets, left_out, text)].copy()
+    text = np.empty(offsets[-1] - offsets[0] + len(offsets) - 1, np.int32)
+    keep = np.empty(0) if keep is None else keep
+    return text[: _join(values, offsets, left_out, keep, np.uint64(seed), before, text)].copy()
 
 
 @numba.njit(cache=True)
-def _join(values, offsets, left_out, text):
-    text[0], n = END, 1
+def _join(values, offsets, left_out, keep, seed, before, text):
+    n = 0
     for i in range(len(offsets) - 1):
         for token in values[offsets[i] : offsets[i + 1]]:
             if token != left_out:
-                text[n] = token
-                n += 1
+                if not len(keep) or (_drawn(seed, 2 * before) >> np.uint64(11)) * 2.0**-53 < keep[token]:
+                    text[n] = token
+                    n += 1
+                before += 1
         text[n] = END
         n += 1
     return n
 
 
-def count(text: Array, n_vocab: int, weights: Array, left: bool, right: bool) -> Iterator[tuple[Array, Array, Array]]:
-    """The matrix of counts in blocks of whole rows, sorted by row, then column.
-
-    Args:
-        text: (N,) int32, END at both ends.
-        n_vocab: V; token ids are below it.
-        weights: (window,) float64 > 0, what a neighbour 1, 2, ... tokens away adds.
-        left, right: which neighbours count.
-
-    Yields:
-        (row int32, col int32, count float32), summed in float64 and rounded once.
-    """
-    place, first = places(text, sightings(text, n_vocab))
-    for rows in blocks(first, len(weights) * (left + right)):
-        yield count_rows(rows, text, place, first, weights, left, right, numba.get_num_threads())
+def whole(pieces: list[Array]) -> Array:
+    return np.concatenate([np.int32([END]), *pieces])
 
 
-def blocks(first: Array, reach: int, parts: int = 1) -> Iterator[tuple[int, int]]:
-    """(start, stop) of blocks of rows: each of at most CELLS pairs and one of `parts` of all work, or of one row.
-
-    Args:
-        first: (V + 1,) int64, of `places`.
-        reach: neighbours that one sighting has at most.
-    """
-    n_vocab, work = len(first) - 1, first * reach  # additions that the rows before take
-    room = np.concatenate([[0], np.cumsum(np.minimum(np.diff(work), n_vocab))])  # pairs that they can have at most
-    start = 0
-    while start < n_vocab:
-        ends = np.searchsorted(room, room[start] + CELLS, side="right"), np.searchsorted(work, work[start] + work[-1] / parts, side="right")
-        stop = max(start + 1, int(min(ends)) - 1)
-        yield start, stop
-        start = stop
-
-
-def count_rows(
-    rows: tuple[int, int], text: Array, place: Array, first: Array, weights: Array, left: bool, right: bool, lanes: int = 1
-) -> tuple[Array, Array, Array]:
-    """What `count` yields, for some rows.
-
-    Args:
-        rows: (start, stop).
-        place, first: of `places`.
-        lanes: threads; one works without numba's own, so that several calls can be under way in one process.
-    """
-    (start, stop), n_vocab = rows, len(first) - 1
-    work = np.diff(first[start : stop + 1]) * (len(weights) * (left + right))
-    cell = np.concatenate([[0], np.cumsum(np.minimum(work, n_vocab))])  # where each row's pairs go, with gaps between rows
-    sums, seen = np.zeros((lanes, n_vocab)), np.zeros((lanes, n_vocab // 64 + 1), np.uint64)
-    n_pairs, col, total = np.empty(stop - start, np.int64), np.empty(cell[-1], np.int32), np.empty(cell[-1], np.float32)
-    if lanes == 1:
-        _count_lane(text, place, first, weights, left, right, start, start, stop, cell, sums[0], seen[0], n_pairs, col, total)
-    else:
-        done = np.cumsum(work + n_vocab // 64)
-        share = start + np.searchsorted(done, done[-1] * np.arange(lanes + 1) / lanes)  # rows of equal work a lane
-        share[-1] = stop
-        _count(text, place, first, weights, left, right, start, share, cell, sums, seen, n_pairs, col, total)
-    n = _close_up(cell, n_pairs, col, total)
-    return np.repeat(np.arange(start, stop, dtype=np.int32), n_pairs), col[:n], total[:n]
+def kept(n_seen: Array, sample: float) -> Array:
+    """(V,) float64, the chance of a token to stay when frequent ones are passed over now and then (word2vec.c)."""
+    share = np.maximum(n_seen, 1) / max(n_seen.sum(), 1)
+    return np.minimum((np.sqrt(share / sample) + 1) * sample / share, 1)
 
 
 @numba.njit(cache=True)
@@ -129,76 +142,227 @@ def _gather(text, free, place):
             free[token] += 1
 
 
-@numba.njit(cache=True, parallel=True)
-def _count(text, place, first, weights, left, right, start, share, cell, sums, seen, n_pairs, col, total):
-    for lane in numba.prange(len(sums)):
-        begin, end = share[lane], share[lane + 1]
-        _count_lane(text, place, first, weights, left, right, start, begin, end, cell, sums[lane], seen[lane], n_pairs, col, total)
+# rows
+
+
+def in_threads(n: int, function: Callable[..., Block], items: Iterable[Any], *shared: Any) -> Iterator[Block]:
+    """`function(item, *shared)` for each item by `n` threads, in order, few ahead; who asks has time to write meanwhile."""
+    with ThreadPoolExecutor(n) as pool:
+        ahead: deque = deque()
+        try:
+            for item in items:
+                ahead.append(pool.submit(function, item, *shared))
+                if len(ahead) > n + 1:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def blocks(first: Array, reach: int, parts: int = 1) -> Iterator[tuple[int, int]]:
+    """(start, stop) of blocks of rows: each of at most CELLS pairs and one of `parts` of all work, or of one row.
+
+    Args:
+        first: (V + 1,) int64, of `places`, or where each row's pairs begin.
+        reach: neighbours that one sighting has at most.
+    """
+    n_vocab, work = len(first) - 1, first * reach  # additions that the rows before take
+    room = np.concatenate([[0], np.cumsum(np.minimum(np.diff(work), n_vocab))])  # pairs that they can have at most
+    start = 0
+    while start < n_vocab:
+        ends = np.searchsorted(room, room[start] + CELLS, side="right"), np.searchsorted(work, work[start] + work[-1] / parts, side="right")
+        stop = max(start + 1, int(min(ends)) - 1)
+        yield start, stop
+        start = stop
+
+
+def count_rows(rows: tuple[int, int], text: Array, place: Array, first: Array, window: Window, origin: int = 0) -> Block:
+    """The sums of some rows of the matrix.
+
+    Args:
+        rows: (start, stop).
+        text: (N,) int32, END at both ends.
+        place, first: of `places`.
+        origin: how much text stands before this one; with the seed it decides what a dynamic window draws.
+    """
+    room = np.minimum(np.diff(first[rows[0] : rows[1] + 1]) * window.reach, len(first) - 1).sum()
+    sides = window.left, window.right, window.dynamic
+    return _filled(rows, len(first) - 1, room, _count, text, place, first, window.weights, *sides, np.uint64(window.seed), origin)
+
+
+def merge_rows(start: int, first: Array, col: Array, sums: Array, n_vocab: int) -> Block:
+    """Rows that were counted in several parts of a text, added up.
+
+    Args:
+        start: the first row.
+        first: (parts, rows + 1) int64; row i of a part is col[first[part, i]:first[part, i + 1]].
+        col, sums: (pairs,) int32 and int64, of all parts.
+    """
+    room = np.minimum(np.diff(first).sum(axis=0), n_vocab).sum()
+    return _filled((start, start + first.shape[1] - 1), n_vocab, room, _merge, first, col, sums)
+
+
+Sparse = tuple[Array, Array, Array]  # indptr int64, indices int32, data int32
+
+
+def bags(x: csr_array) -> tuple[Array, Sparse, Sparse]:
+    """What `together_rows` works with, of (documents, V) whole numbers: additions that the rows before take; X as CSR, and as CSC."""
+    by_word = x.tocsc()
+    length = np.concatenate([[0], np.cumsum(np.diff(x.indptr)[by_word.indices], dtype=np.int64)])
+    by_document, by_word = ((m.indptr.astype(np.int64), m.indices.astype(np.int32), m.data.astype(np.int32)) for m in (x, by_word))
+    return length[by_word[0]], by_document, by_word
+
+
+def together_rows(rows: tuple[int, int], work: Array, by_document: Sparse, by_word: Sparse) -> Block:
+    """Some rows of X^T X, where X is how often each document has each word.
+
+    Args:
+        rows: (start, stop).
+        work, by_document, by_word: of `bags`.
+    """
+    n_vocab = len(work) - 1
+    room = np.minimum(np.diff(work[rows[0] : rows[1] + 1]), n_vocab).sum()
+    return _filled(rows, n_vocab, room, _together, *by_document, *by_word)
+
+
+def _filled(rows: tuple[int, int], n_vocab: int, room: int, fill, *arrays) -> Block:
+    start, stop = rows
+    n_pairs, col, total = np.empty(stop - start, np.int64), np.empty(room, np.int32), np.empty(room, np.int64)
+    sums, seen = np.zeros(n_vocab, np.int64), np.zeros(n_vocab // 64 + 1, np.uint64)
+    n = fill(start, stop, *arrays, sums, seen, n_pairs, col, total)
+    return Block(start, n_pairs, col[:n], total[:n])  # no copy: of the rest no page was ever touched
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_lane(text, place, first, weights, left, right, start, begin, end, cell, sums, seen, n_pairs, col, total):
-    for row in range(begin, end):
-        _add(text, place[first[row] : first[row + 1]], weights, left, right, sums, seen)
-        at = cell[row - start]
-        n_pairs[row - start] = _take(sums, seen, col[at:], total[at:])
+def _count(start, stop, text, place, first, weights, left, right, dynamic, seed, origin, sums, seen, n_pairs, col, total):
+    n, far = 0, len(weights)
+    for row in range(start, stop):
+        for i in range(first[row], first[row + 1]):
+            position = place[i]
+            ahead = place[min(i + AHEAD, len(place) - 1)]
+            prefetch(text, ahead - far)
+            prefetch(text, ahead + far)
+            reach = far
+            if dynamic:
+                draw = _drawn(seed, 2 * (origin + position) + 1)
+                reach = 1 + np.int64(((draw >> np.uint64(32)) * np.uint64(far)) >> np.uint64(32))
+            if left:
+                for d in range(reach):
+                    token = text[position - 1 - d]
+                    if token == END:
+                        break
+                    _add(token, weights[d], sums, seen)
+            if right:
+                for d in range(reach):
+                    token = text[position + 1 + d]
+                    if token == END:
+                        break
+                    _add(token, weights[d], sums, seen)
+        n_pairs[row - start] = _take(sums, seen, col[n:], total[n:])
+        n += n_pairs[row - start]
+    return n
 
 
-@numba.njit(cache=True)
-def _add(text, place, weights, left, right, sums, seen):
-    """Adds the neighbours of one word to `sums`, and marks in the bits of `seen` which they are."""
-    for position in place:
-        if left:
-            for d in range(len(weights)):
-                token = text[position - 1 - d]
-                if token == END:
-                    break
-                sums[token] += weights[d]
-                seen[token >> 6] |= np.uint64(1) << np.uint64(token & 63)
-        if right:
-            for d in range(len(weights)):
-                token = text[position + 1 + d]
-                if token == END:
-                    break
-                sums[token] += weights[d]
-                seen[token >> 6] |= np.uint64(1) << np.uint64(token & 63)
+@numba.njit(cache=True, nogil=True)
+def _merge(start, stop, first, col_in, sums_in, sums, seen, n_pairs, col, total):
+    n = 0
+    for row in range(stop - start):
+        for part in range(len(first)):
+            for i in range(first[part, row], first[part, row + 1]):
+                _add(col_in[i], sums_in[i], sums, seen)
+        n_pairs[row] = _take(sums, seen, col[n:], total[n:])
+        n += n_pairs[row]
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _together(start, stop, bag, word, often, first, document, times, sums, seen, n_pairs, col, total):
+    n = 0
+    for row in range(start, stop):
+        for i in range(first[row], first[row + 1]):
+            for j in range(bag[document[i]], bag[document[i] + 1]):
+                _add(word[j], np.int64(times[i]) * often[j], sums, seen)
+        n_pairs[row - start] = _take(sums, seen, col[n:], total[n:])
+        n += n_pairs[row - start]
+    return n
+
+
+@numba.njit(inline="always")
+def _add(token, weight, sums, seen):
+    """Adds to the sum of a column, and marks in the bits of `seen` that it has one."""
+    sums[token] += weight
+    seen[token >> 6] |= np.uint64(1) << np.uint64(token & 63)
 
 
 @numba.njit(cache=True)
 def _take(sums, seen, col, total):
-    """Moves what was summed to (col, total), ascending, and leaves `sums` and `seen` empty."""
+    """Moves what was summed to (col, total), ascending, and leaves `sums` and `seen` empty; how many there are."""
     n = 0
     for i in range(len(seen)):
         bits = seen[i]
-        if bits:
-            seen[i] = 0
-            for token in range(i * 64, min(i * 64 + 64, len(sums))):
-                if (bits >> np.uint64(token & 63)) & np.uint64(1):
-                    col[n], total[n] = token, sums[token]
-                    sums[token] = 0.0
-                    n += 1
-    return n
-
-
-@numba.njit(cache=True)
-def _close_up(cell, n_pairs, col, total):
-    """Moves the rows' pairs together, to the front; how many there are."""
-    n = 0
-    for i in range(len(n_pairs)):
-        for at in range(cell[i], cell[i] + n_pairs[i]):
-            col[n], total[n] = col[at], total[at]
+        seen[i] = 0
+        while bits:
+            token = i * 64 + np.int64(trailing_zeros(bits))
+            bits &= bits - np.uint64(1)
+            col[n], total[n] = token, sums[token]
+            sums[token] = 0
             n += 1
     return n
 
 
-def count_plain(text: Array, n_vocab: int, weights: Array, left: bool, right: bool) -> tuple[Array, Array, Array]:
-    """What `count` yields, in one piece: the definition, place after place."""
-    sums: dict[tuple[int, int], float] = defaultdict(float)
+@intrinsic
+def prefetch(typing, array, index):
+    """Asks for the memory of array[index], which may lie outside, and goes on without waiting."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0])
+        pointer = builder.bitcast(cgutils.get_item_pointer(context, builder, array, data, [arguments[1]]), cgutils.voidptr_t)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(ask, [pointer, number(0), number(3), number(1)])  # to read, to be kept near, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@numba.njit(cache=True)
+def _drawn(seed, number):
+    return _mix(_mix(seed) + np.uint64(number))
+
+
+@numba.njit(cache=True)
+def _mix(z):
+    """64 bits that look drawn, of any 64 (SplitMix64; Steele et al. 2014)."""
+    z += np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def count_plain(text: Array, window: Window, origin: int = 0) -> tuple[Array, Array, Array]:
+    """What the blocks of all rows hold, as `pairs` gives it: the definition, place after place."""
+    sums: dict[tuple[int, int], int] = defaultdict(int)
     for position, row in enumerate(text):
-        for step in ([-1] if left else []) + ([1] if right else []):
-            for d, weight in enumerate(weights, 1):
+        reach = len(window.weights)
+        if window.dynamic:
+            reach = 1 + ((_drawn_plain(window.seed, 2 * (origin + position) + 1) >> 32) * reach >> 32)
+        for step in ([-1] if window.left else []) + ([1] if window.right else []):
+            for d, weight in enumerate(window.weights[:reach].tolist(), 1):
                 if row == END or text[position + step * d] == END:
                     break
                 sums[int(row), int(text[position + step * d])] += weight
     pairs = np.array(sorted(sums), np.int32).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1], np.array([sums[pair] for pair in sorted(sums)], np.float32)
+    return pairs[:, 0], pairs[:, 1], np.array([sums[pair] / window.unit for pair in sorted(sums)], np.float32)
+
+
+def _drawn_plain(seed: int, number: int) -> int:
+    z = seed
+    for more in (0, number):
+        z = (z + more + 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        z ^= z >> 31
+    return z

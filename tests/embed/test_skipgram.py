@@ -1,24 +1,26 @@
-"""Skip-gram: what gensim is given to read, what comes back, and that it comes back the same."""
+"""Skip-gram: what it learns, that it comes back the same, also after a kill; and what gensim is given to read."""
 
 import numpy as np
 import pytest
 from gensim.models.word2vec import Word2Vec
 from pydantic import ValidationError
 
-from pipelines.embed.skipgram import LONGEST, Documents, Params, count, embed
+from pipelines import word2vec
+from pipelines.embed.skipgram import Params, embed
 from pipelines.errors import Fault
 from pipelines.method import Run
+from pipelines.word2vec_gensim import LONGEST, Documents
 from tests.texts import tokens_of, two_topics
 
 
 def read(tmp_path, documents, wanted=("train",), **more):
     tokens = tokens_of(tmp_path / "tokens", documents, **more)
     with Run(tmp_path / "v").progress(None, "tokens") as bar:
-        return list(Documents(tokens, list(wanted), bar)), count(tokens, list(wanted)).tolist(), bar.done
+        return list(Documents(tokens, list(wanted), bar)), bar.done
 
 
 def test_gensim_is_given_documents_without_their_unknown_tokens(tmp_path):
-    assert read(tmp_path, [[1, 0, 2, 2], [0], [], [3]], n_vocab=5) == ([[1, 2, 2], [3]], [0, 1, 2, 1, 0], 4)
+    assert read(tmp_path, [[1, 0, 2, 2], [0], [], [3]], n_vocab=5) == ([[1, 2, 2], [3]], 4)
 
 
 def test_only_the_named_splits_are_read(tmp_path):
@@ -28,7 +30,7 @@ def test_only_the_named_splits_are_read(tmp_path):
 def test_a_long_document_is_cut_where_gensim_would_drop_the_rest(tmp_path):
     document = (np.arange(2 * LONGEST + 5) % 7).tolist()
     known = [token for token in document if token]
-    documents, _, _ = read(tmp_path, [document, document[:3]])
+    documents, _ = read(tmp_path, [document, document[:3]])
     assert documents == [known[:LONGEST], known[LONGEST:], [1, 2]]
 
 
@@ -38,16 +40,75 @@ def test_gensim_trains_on_every_token_in_every_epoch(tmp_path, monkeypatch, leng
     tokens = tokens_of(tmp_path / "tokens", [rng.integers(1, 9, length).tolist() for length in lengths])
     trained, train = [], Word2Vec.train
     monkeypatch.setattr(Word2Vec, "train", lambda *args, **more: trained.append(train(*args, **more)))
-    embed(tokens, Params(vector_size=2, epochs=2, negative=1, sample=0), Run(tmp_path / "v"))
+    embed(tokens, Params(vector_size=2, epochs=2, negative=1, sample=0, engine="gensim"), Run(tmp_path / "v"))
     assert trained == [(2 * sum(lengths), 2 * sum(lengths))]
 
 
-def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path):
+@pytest.mark.parametrize("more", [{}, {"loss": "hierarchical"}, {"loss": "softmax"}, {"loss": "nce"}, {"engine": "gensim"}])
+def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
     tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
-    vectors = embed(tokens, Params(vector_size=8, epochs=20, sample=0), Run(tmp_path / "v", seed=1)).matrix()
+    made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))
+    vectors = made.matrix()
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
     assert cosine[alike].min() > cosine[~alike].max()
+    assert set(made.model()[1]) == ({"nodes"} if more.get("loss") == "hierarchical" else {"context"})
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    """Killed in the middle of an epoch, after the checkpoint of a piece."""
+    monkeypatch.setattr(word2vec, "PIECE", 3000)
+    monkeypatch.setattr(word2vec, "SAVE_EVERY", 0.0)
+    tokens = tokens_of(tmp_path / "tokens", two_topics(1024 * 3, seed=0))
+    params = Params(vector_size=8, epochs=3, sample=0)
+    whole = embed(tokens, params, Run(tmp_path / "whole" / "v", seed=2))
+    step, steps = word2vec.Descent.step, []
+
+    def killed(*args):
+        steps.append(1)
+        if len(steps) == 6:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    monkeypatch.setattr(word2vec.Descent, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
+    again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
+    assert embed(tokens, params, again).matrix().tobytes() == whole.matrix().tobytes()
+    assert len(steps) == 6 + 4  # of nine pieces, five were not done again
+    assert [point["epoch"] for point in again.curve] == [1, 2, 3]
+
+
+def test_the_loss_falls_and_a_training_that_gains_little_ends_when_asked(tmp_path):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
+    run = Run(tmp_path / "v", seed=1)
+    embed(tokens, Params(vector_size=8, epochs=5, sample=0), run)
+    losses = [point["loss"] for point in run.curve]
+    assert len(losses) == 5
+    assert losses[-1] < 0.9 * losses[0]
+    ends = Run(tmp_path / "ends" / "v", seed=1)
+    embed(tokens, Params(vector_size=8, epochs=200, sample=0, least_gain=0.01), ends)
+    assert 2 <= len(ends.curve) < 200
+
+
+def test_the_full_softmax_is_for_small_vocabularies(tmp_path, monkeypatch):
+    monkeypatch.setattr(word2vec, "LARGEST_SOFTMAX", 9)
+    tokens = tokens_of(tmp_path / "tokens", two_topics(4, seed=0))
+    with pytest.raises(Fault, match="loss softmax scores every pair against all 10 words"):
+        embed(tokens, Params(vector_size=8, loss="softmax"), Run(tmp_path / "v"))
+
+
+def test_gensim_has_not_every_loss(tmp_path):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(4, seed=0))
+    with pytest.raises(Fault, match="gensim has the losses negative and hierarchical, and no least_gain. Say engine: own"):
+        embed(tokens, Params(vector_size=8, loss="nce", engine="gensim"), Run(tmp_path / "v"))
+
+
+def test_vectors_that_are_no_numbers_any_more_end_the_training_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(word2vec.kernel, "train", lambda text, chunks, weights, *_: (weights.words.fill(np.nan), (0.0, 1))[1])
+    tokens = tokens_of(tmp_path / "tokens", two_topics(4, seed=0))
+    with pytest.raises(Fault, match="no numbers any more in epoch 1, after 0 tokens, with lr 0.025; no epoch was finished. Lower lr"):
+        embed(tokens, Params(vector_size=8), Run(tmp_path / "v"))
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path):
@@ -70,14 +131,10 @@ def test_words_keep_the_vocabularys_order_and_those_never_seen_are_left_out(tmp_
     assert weights["context"].shape == (3, 3)
 
 
-def test_a_vocabulary_of_one_word_has_one_vector(tmp_path):
-    vectors = embed(tokens_of(tmp_path / "tokens", [[1, 1, 1]]), Params(vector_size=3, epochs=1), Run(tmp_path / "v"))
-    assert vectors.matrix().shape == (1, 3)
-
-
-def test_a_text_of_unknown_tokens_is_a_fault(tmp_path):
-    with pytest.raises(Fault, match="tokens/tokens: no document of train, unlabelled holds a known token"):
-        embed(tokens_of(tmp_path / "tokens", [[0, 0]], n_vocab=2), Params(), Run(tmp_path / "v"))
+@pytest.mark.parametrize(("document", "what"), [([0, 0], "no known token"), ([1, 1, 1], "one known token only")])
+def test_a_text_of_fewer_than_two_words_is_a_fault(tmp_path, document, what):
+    with pytest.raises(Fault, match=f"tokens/tokens: the documents of train, unlabelled hold {what}, so there is nothing to train on"):
+        embed(tokens_of(tmp_path / "tokens", [document], n_vocab=2), Params(), Run(tmp_path / "v"))
 
 
 def test_a_rate_that_would_rise_is_refused():

@@ -15,7 +15,7 @@ from tests.scratch import wordloom
     "args",
     [
         "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "new x", "compare", "final x", "report",
-        "runs",
+        "runs", "export counts w w.npz",
     ],
 )  # fmt: skip
 def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):

@@ -1,0 +1,278 @@
+"""What word2vec and its kin share: the knobs, the text in pieces, the falling rate, checkpoints; kernels/word2vec.py descends.
+
+Tokens are read from disk piece by piece in every epoch, so memory holds the vectors and one piece. What is drawn
+(which sightings are passed over, windows, noise words, the order of chunks within a piece) is drawn from the seed,
+the epoch and the piece: a run that was killed goes on from its checkpoint to the same bytes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.kernels import word2vec as kernel
+from pipelines.method import Knobs, Run
+
+PIECE = 2**20  # tokens, about
+SAVE_EVERY = 60.0  # seconds between checkpoints; they decide no byte
+ROOM = 2**26  # numbers of changes that a batch may leave: 256 MB
+LARGEST_SOFTMAX = 10_000  # words
+AGAINST = {
+    "negative": kernel.NEGATIVE, "nce": kernel.NEGATIVE, "softmax": kernel.SOFTMAX, "hierarchical": kernel.TREE,
+}  # fmt: skip
+
+
+class Word2vecKnobs(Knobs):
+    vector_size: int = Field(100, ge=1)  # D
+    window: int = Field(5, ge=1, le=1000)  # tokens to each side at most; each place draws its own width, from 1 on
+    # negative: words drawn as noise; nce: the same, their chances taken into account; hierarchical: a Huffman tree;
+    # softmax: all words, the reference for small vocabularies
+    loss: Literal["negative", "nce", "hierarchical", "softmax"] = "negative"
+    negative: int = Field(5, ge=1)  # noise words per pair; the paper: 5 to 20 for small corpora, 2 to 5 for large ones
+    noise: int = Field(16, ge=1, le=4096)  # noise words that 64 tokens share, and that stand for `negative` in each pair
+    noise_exponent: float = Field(0.75, ge=-2, le=2)  # a word is drawn as often as its count to this power
+    sample: float = Field(1e-3, ge=0, le=1)  # a word above this share of the text is passed over now and then; 0: never
+    epochs: int = Field(5, ge=1)
+    lr: float = Field(0.025, gt=0, le=1)  # falls in a straight line to min_lr
+    min_lr: float = Field(1e-4, ge=0)
+    least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
+    splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr ({self.min_lr}) must not be above lr ({self.lr}): the rate falls from lr to min_lr")
+        return self
+
+
+class Words(NamedTuple):
+    """The words that are trained: those that the splits hold."""
+
+    ids: np.ndarray  # (V,) their token ids, ascending
+    counts: np.ndarray  # (V,) int64
+    place: np.ndarray  # token id -> row, or -1
+
+
+def words_of(tokens: Tokens, splits: list[str], run: Run) -> Words:
+    """Raises Fault where there are not two words to tell apart."""
+    counts = np.zeros(tokens.n_rows("vocab"), np.int64)
+    for values, _ in tokens.documents(splits):
+        counts += np.bincount(values, minlength=len(counts))
+    counts[UNKNOWN_ID] = 0
+    ids = np.flatnonzero(counts)
+    if len(ids) < 2:
+        what = "one known token only" if len(ids) else "no known token"
+        raise Fault(
+            f"{tokens.name}: the documents of {', '.join(splits)} hold {what}, so there is nothing to train on. "
+            "Lower min_count of the tokenize row, or name other splits"
+        )
+    if len(ids) < len(counts) - 1:
+        run.say(f"{len(counts) - 1 - len(ids):,} words of the vocabulary are not in {', '.join(splits)} and get no vector")
+    place = np.full(len(counts), -1, np.int32)
+    place[ids] = np.arange(len(ids))
+    return Words(ids, counts[ids], place)
+
+
+class Piece(NamedTuple):
+    values: np.ndarray
+    offsets: np.ndarray
+    tags: np.ndarray  # (n,) int32 row of each document in the documents' matrix, or (0,)
+
+
+def pieces(tokens: Tokens, splits: list[str], tags: np.ndarray | None = None) -> Iterator[Piece]:
+    """The documents of the splits, about PIECE tokens at a time.
+
+    Args:
+        tags: row of each document of these splits in the documents' matrix.
+    """
+    held: list[tuple[np.ndarray, np.ndarray]] = []
+    n_held = n_documents = 0
+
+    def joined() -> Piece:
+        values = np.concatenate([values for values, _ in held])
+        lengths = np.concatenate([np.diff(offsets) for _, offsets in held])
+        of = tags[n_documents : n_documents + len(lengths)] if tags is not None else np.zeros(0, np.int32)
+        return Piece(values, np.concatenate([[0], np.cumsum(lengths)]), of)
+
+    for values, offsets in tokens.documents(splits, rows=1024):
+        held.append((values, offsets))
+        n_held += len(values)
+        if n_held >= PIECE:
+            piece = joined()
+            yield piece
+            n_documents += len(piece.offsets) - 1
+            held, n_held = [], 0
+    if n_held:
+        yield joined()
+
+
+def begin(n_rows: int, vector_size: int, rng: np.random.Generator) -> np.ndarray:
+    """(n_rows, padded) float32 between -0.5 / D and 0.5 / D, as word2vec.c begins, and zeros beyond D."""
+    matrix = np.zeros((n_rows, kernel.padded(vector_size)), np.float32)
+    matrix[:, :vector_size] = (rng.random((n_rows, vector_size), np.float32) - np.float32(0.5)) / np.float32(vector_size)
+    return matrix
+
+
+def train(
+    stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int,
+    parts: kernel.Parts = kernel.NO_PARTS, words_too: bool = False,
+) -> None:  # fmt: skip
+    """Descends, in place, from a checkpoint where there is one.
+
+    Args:
+        stream: gives the text anew for each epoch.
+        weights: as they begin; `outputs` has a row per word, or per inner node for the loss `hierarchical`.
+        hidden: one of the kernel's forms.
+    """
+    descent = Descent(words, weights, params, run, hidden, parts, words_too)
+    epoch, n_done, loss, n_pairs = _resume(weights, run)
+    saved = time.monotonic()
+    with run.progress(descent.n_tokens * params.epochs, "tokens") as bar:
+        bar.begin(descent.n_tokens * epoch)
+        while epoch < params.epochs:
+            passed = 0  # tokens of this epoch
+            for place, piece in enumerate(stream()):
+                n_here = descent.n_known(piece)
+                if place >= n_done:
+                    rng = np.random.default_rng([run.seed, epoch, place])
+                    begun = (descent.n_tokens * epoch + passed) / (descent.n_tokens * params.epochs)
+                    more, n_more = descent.step(piece, rng, begun, begun + n_here / (descent.n_tokens * params.epochs))
+                    loss, n_pairs = loss + more, n_pairs + n_more
+                    _finite(weights, params, run, epoch, passed)
+                    bar.advance(n_here)
+                    if time.monotonic() - saved > SAVE_EVERY:
+                        _save(weights, run, epoch, place + 1, loss, n_pairs)
+                        saved = time.monotonic()
+                passed += n_here
+            epoch, n_done = epoch + 1, 0
+            run.log(epoch=epoch, loss=loss / max(n_pairs, 1))
+            loss, n_pairs = 0.0, 0
+            _save(weights, run, epoch, 0, loss, n_pairs)
+            if params.least_gain and len(run.curve) > 1 and run.curve[-1]["loss"] > run.curve[-2]["loss"] * (1 - params.least_gain):
+                run.say(f"ends after epoch {epoch}: it lowered the loss by less than {params.least_gain:.3g} of it (least_gain)")
+                break
+
+
+def infer(
+    stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, epochs: int, run: Run, hidden: int
+) -> None:
+    """Descends in the documents alone, in place; the words stand still."""
+    descent = Descent(words, weights, params, run, hidden, kernel.NO_PARTS, False, learn_words=False)
+    n_tokens = max(1, sum(descent.n_known(piece) for piece in stream()))
+    with run.progress(n_tokens * epochs, "tokens", "documents without a vector") as bar:
+        for epoch in range(epochs):
+            passed = 0
+            for place, piece in enumerate(stream()):
+                n_here = descent.n_known(piece)
+                begun = (n_tokens * epoch + passed) / (n_tokens * epochs)
+                # not the numbers that training drew
+                rng = np.random.default_rng([run.seed, params.epochs + epoch, place])
+                descent.step(piece, rng, begun, begun + n_here / (n_tokens * epochs))
+                bar.advance(n_here)
+                passed += n_here
+
+
+class Descent:
+    """What does not change from piece to piece."""
+
+    def __init__(
+        self, words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int, parts: kernel.Parts, words_too: bool,
+        learn_words: bool = True,
+    ):  # fmt: skip
+        against = AGAINST[params.loss]
+        if against == kernel.SOFTMAX and len(words.ids) > LARGEST_SOFTMAX:
+            raise Fault(
+                f"{run.name}: loss softmax scores every pair against all {len(words.ids):,} words; it is the reference for up to "
+                f"{LARGEST_SOFTMAX:,}. Say loss: negative, or raise min_count of the tokenize row"
+            )
+        self.words, self.weights, self.params, self.parts = words, weights, params, parts
+        self.n_tokens = int(words.counts.sum())
+        self.share = kernel.keep(words.counts, params.sample)
+        chances = words.counts.astype(np.float64) ** params.noise_exponent
+        chances /= chances.sum()
+        self.chances = np.minimum(np.cumsum(chances), 1.0)
+        self.shift = np.zeros(len(chances), np.float32)
+        if params.loss == "nce":
+            self.shift = np.log(params.negative * chances).astype(np.float32)
+        self.tree = kernel.huffman(words.counts) if against == kernel.TREE else kernel.NO_TREE
+        longest = int(np.diff(self.tree.first).max(initial=0))
+        noise = {kernel.NEGATIVE: params.noise, kernel.SOFTMAX: len(words.ids), kernel.TREE: 0}[against]
+        self.form = kernel.Form(hidden, against, params.window, params.negative, noise, words_too, learn_words)
+        wide = (kernel.CHUNK * max(longest, 1) + noise) * weights.outputs.shape[1]
+        n_chunks = max(1, min(kernel.batch_size(words.counts * self.share), ROOM // wide))
+        self.changes = kernel.Changes(n_chunks, self.form, weights, longest)
+
+    def n_known(self, piece: Piece) -> int:
+        return int((self.words.place[piece.values] >= 0).sum())
+
+    def step(self, piece: Piece, rng: np.random.Generator, begun: float, done: float) -> tuple[float, int]:
+        """A piece, while the share of the work that is done goes from `begun` to `done`: (loss, pairs)."""
+        loss, n_pairs, n_chunks = 0.0, 0, len(self.changes.loss)
+        text = kernel.Text(*kernel.thin(*piece, self.words.place, self.share, rng.integers(2**63, dtype=np.uint64)))
+        order = rng.permutation(-(-len(text.token) // kernel.CHUNK))
+        for at in range(0, len(order), n_chunks):
+            lr = self.params.lr + (self.params.min_lr - self.params.lr) * (begun + (done - begun) * at / len(order))
+            more, n_more = kernel.train(
+                text, order[at : at + n_chunks], self.weights, self.parts, self.tree, self.chances, self.shift, self.form, lr,
+                int(rng.integers(2**63)), self.changes,
+            )  # fmt: skip
+            loss, n_pairs = loss + more, n_pairs + n_more
+        return loss, n_pairs
+
+
+def _save(weights: kernel.Weights, run: Run, epoch: int, n_done: int, loss: float, n_pairs: int) -> None:
+    run.checkpoint.save(weights._asdict(), {"epoch": epoch, "pieces": n_done, "loss": loss, "pairs": n_pairs, "curve": run.curve})
+
+
+def _resume(weights: kernel.Weights, run: Run) -> tuple[int, int, float, int]:
+    """(epochs done, pieces of the next one done, their loss, their pairs), and the weights of then."""
+    found = run.checkpoint.load()
+    if found is None:
+        return 0, 0, 0.0, 0
+    arrays, kept = found
+    for name, matrix in weights._asdict().items():
+        matrix[:] = arrays[name]
+    run.curve[:] = kept["curve"]
+    run.say(f"goes on after epoch {kept['epoch']}, piece {kept['pieces']}")
+    return kept["epoch"], kept["pieces"], kept["loss"], kept["pairs"]
+
+
+def _finite(weights: kernel.Weights, params: Word2vecKnobs, run: Run, epoch: int, passed: int) -> None:
+    if not all(math.isfinite(float(matrix.sum(dtype=np.float64))) for matrix in weights):
+        last = f"the last good loss is {run.curve[-1]['loss']:.4g}, of epoch {epoch}" if run.curve else "no epoch was finished"
+        raise Fault(
+            f"{run.name}: the vectors are no numbers any more in epoch {epoch + 1}, after {passed:,} tokens, with lr {params.lr:.4g}; {last}. "
+            "Lower lr (0.025 is usual)"
+        )
+
+
+def outputs(words: Words, params: Word2vecKnobs, width: int) -> np.ndarray:
+    """(V, width) float32 zeros, a row per word, or (V - 1, width), one per inner node of the tree."""
+    return np.zeros((len(words.ids) - (params.loss == "hierarchical"), width), np.float32)
+
+
+def words_alone(name: str, tokens: Tokens, params: Word2vecKnobs, run: Run, hidden: int) -> Vectors:
+    """All of a method whose words have a vector each, and documents none."""
+    words = words_of(tokens, params.splits, run)
+    start = begin(len(words.ids), params.vector_size, run.rng)
+    weights = kernel.Weights(start, start[:0], outputs(words, params, start.shape[1]))
+    train(lambda: pieces(tokens, params.splits), words, weights, params, run, hidden)
+    return write_words(name, tokens, words, weights, weights.words, params, run)
+
+
+def write_words(
+    method: str, tokens: Tokens, words: Words, weights: kernel.Weights, vectors: np.ndarray, params: Word2vecKnobs, run: Run
+) -> Vectors:
+    """The words' vectors, and the outputs as the model: `context`, or `nodes` of the tree."""
+    size = params.vector_size
+    with run.open(Vectors) as out:
+        out.append(item=tokens.vocab().column("token").take(words.ids), count=words.counts, vector=vectors[:, :size])
+        name = "nodes" if params.loss == "hierarchical" else "context"
+        out.model({"model": method, **params.model_dump()}, {name: np.ascontiguousarray(weights.outputs[:, :size])})
+    return out.artifact

@@ -1,0 +1,34 @@
+"""CBOW: what it shares with skip-gram is tested there; here that a window's mean tells its word."""
+
+import numpy as np
+import pytest
+
+from pipelines.embed.cbow import Params, embed
+from pipelines.method import Run
+from tests.texts import tokens_of, two_topics
+
+
+@pytest.mark.parametrize("more", [{}, {"loss": "hierarchical"}, {"loss": "softmax"}, {"loss": "nce"}, {"engine": "gensim"}])
+def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
+    made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))
+    vectors = made.matrix()
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
+    assert cosine[alike].mean() > cosine[~alike].max() - 0.1
+    assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
+    settings, weights = made.model()
+    assert settings["model"] == "cbow"
+    assert {name: len(matrix) for name, matrix in weights.items()} == (
+        {"nodes": 9} if more.get("loss") == "hierarchical" else {"context": 10}
+    )
+
+
+def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(100, seed=0))
+    written = []
+    for seed in (1, 1, 2):
+        vectors = embed(tokens, Params(vector_size=8), Run(tmp_path / str(len(written)) / "v", seed=seed))
+        written.append({path.name: path.read_bytes() for path in vectors.folder.iterdir()})
+    assert written[0] == written[1]
+    assert written[0]["vectors.parquet"] != written[2]["vectors.parquet"]

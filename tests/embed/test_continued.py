@@ -1,0 +1,66 @@
+"""Continued: where it begins, what it changes and what it leaves."""
+
+import numpy as np
+import pytest
+
+from pipelines.artifacts.vectors import Vectors
+from pipelines.embed import skipgram
+from pipelines.embed.continued import Params, embed
+from pipelines.errors import Fault
+from pipelines.method import Run
+from tests.texts import tokens_of, two_topics
+
+
+@pytest.fixture
+def before(tmp_path):
+    """Vectors of ten words in two topics, with their contexts."""
+    tokens = tokens_of(tmp_path / "first", two_topics(400, seed=0))
+    return skipgram.embed(tokens, skipgram.Params(vector_size=8, epochs=20, sample=0), Run(tmp_path / "before", seed=1))
+
+
+def test_a_step_of_nearly_nothing_leaves_them_where_they_were(tmp_path, before):
+    tokens = tokens_of(tmp_path / "second", [[1, 2, 1, 12], [12, 3, 2]], n_vocab=13)
+    made = embed(before, tokens, Params(lr=1e-9, min_lr=0, epochs=1), Run(tmp_path / "v"))
+    assert made.items() == ["w1", "w2", "w3", "w12", "w4", "w5", "w6", "w7", "w8", "w9", "w10"]
+    old, new = before.matrix(), made.matrix()
+    np.testing.assert_allclose(new[[0, 1, 2, 4, 5]], old[:5], atol=1e-6)
+    assert np.abs(new[3]).max() <= 0.5 / 8 + 1e-6  # a new word begins as word2vec.c does
+    np.testing.assert_allclose(made.model()[1]["context"][:3], before.model()[1]["context"][:3], atol=1e-6)
+    assert made.read(columns=["count"])["count"].to_pylist()[:5] == [2, 2, 1, 2, before.read(columns=["count"])["count"][3].as_py()]
+
+
+def test_words_move_to_where_the_new_text_has_them_and_others_stay(tmp_path, before):
+    """w1 stood with w2 to w5; in the new text it stands with w6 to w10."""
+    rng = np.random.default_rng(1)
+    tokens = tokens_of(tmp_path / "second", [rng.choice([1, 6, 7, 8, 9, 10], 12).tolist() for _ in range(300)], n_vocab=11)
+    made = embed(before, tokens, Params(epochs=20, sample=0, lr=0.05), Run(tmp_path / "v", seed=1))
+    vectors = dict(zip(made.items(), made.matrix(), strict=True))
+    unit = {name: vector / np.linalg.norm(vector) for name, vector in vectors.items()}
+    assert unit["w1"] @ unit["w6"] > 0.5 > unit["w1"] @ unit["w2"]
+    assert (vectors["w2"] == before.matrix()[1]).all()
+
+
+def test_without_keep_the_texts_words_alone_are_there_and_seeds_repeat(tmp_path, before):
+    tokens = tokens_of(tmp_path / "second", [[1, 2, 3]] * 4)
+    written = []
+    for i in range(2):
+        made = embed(before, tokens, Params(keep=False), Run(tmp_path / str(i) / "v", seed=3))
+        assert made.items() == ["w1", "w2", "w3"]
+        written.append({path.name: path.read_bytes() for path in made.folder.iterdir()})
+    assert written[0] == written[1]
+
+
+def test_vectors_without_a_model_begin_with_empty_contexts(tmp_path):
+    with Run(tmp_path / "plain").open(Vectors) as out:
+        out.append(item=["w1", "w2"], count=[0, 0], vector=np.eye(2, dtype=np.float32))
+    made = embed(out.artifact, tokens_of(tmp_path / "t", [[1, 2]]), Params(lr=1e-9, min_lr=0, epochs=1), Run(tmp_path / "v"))
+    np.testing.assert_allclose(made.matrix(), np.eye(2), atol=1e-6)
+    np.testing.assert_allclose(made.model()[1]["context"], 0, atol=1e-6)
+
+
+def test_another_size_and_a_text_without_a_word_of_theirs_are_faults(tmp_path, before):
+    tokens = tokens_of(tmp_path / "second", [[1, 2]])
+    with pytest.raises(Fault, match="vector_size is 9, and before/before has 8 numbers a row. Leave vector_size out|vector_size is 9"):
+        embed(before, tokens, Params(vector_size=9), Run(tmp_path / "v"))
+    with pytest.raises(Fault, match=r"no word of .* has a vector in .*\. Are both cut and cased alike\?"):
+        embed(before, tokens_of(tmp_path / "third", [[11, 12]], n_vocab=13), Params(), Run(tmp_path / "v"))

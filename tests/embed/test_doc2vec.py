@@ -1,0 +1,81 @@
+"""doc2vec: documents of one topic lie together, in every form; those that were not learned are inferred from still words."""
+
+import numpy as np
+import pytest
+
+from pipelines.embed.doc2vec import Params, embed
+from pipelines.errors import Fault
+from pipelines.method import Run
+from tests.texts import labelled, tokens_of, two_topics
+
+FORMS = ["dbow", "dbow_words", "dm_mean", "dm_concat"]
+WORDS = ["<unk>", *(f"w{i}" for i in range(1, 11))]
+
+
+def leaning(n_documents):
+    """Documents of sixty words that lean to words 1 to 5, or to 6 to 10: a neighbour alone says little of it."""
+    rng = np.random.default_rng(0)
+    return [(1 + rng.integers(0, 5, 60) + 5 * ((rng.random(60) < 0.15) ^ (i % 2 == 1))).tolist() for i in range(n_documents)]
+
+
+def cosines(vectors):
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_documents_of_one_topic_lie_closer_than_documents_of_two(tmp_path, form):
+    tokens = tokens_of(tmp_path / "tokens", leaning(100))
+    made = embed(tokens, Params(form=form, vector_size=8, epochs=60, sample=0, window=1, lr=0.05), Run(tmp_path / "v", seed=1))
+    assert made.items() == [f"d{i}" for i in range(100)]
+    assert made.read(columns=["count"])["count"].to_pylist() == [60] * 100
+    cosine, alike = cosines(made.matrix()), np.equal.outer(np.arange(100) % 2, np.arange(100) % 2)
+    assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
+    slots = 3 if form == "dm_concat" else 1
+    assert {name: matrix.shape for name, matrix in made.model()[1].items()} == {"words": (10, 8), "context": (10, 8 * slots)}
+
+
+@pytest.mark.parametrize("form", ["dbow", "dm_mean"])
+def test_a_document_that_was_not_learned_is_inferred_near_its_topic_and_moves_no_word(tmp_path, form):
+    documents = [("train" if i < 80 else "test", "ab"[i % 2], document) for i, document in enumerate(leaning(100))]
+    params = Params(form=form, vector_size=8, epochs=60, sample=0, window=1, lr=0.05, infer_epochs=40, infer=["test"])
+    made = embed(labelled(tmp_path / "both", documents, WORDS), params, Run(tmp_path / "v", seed=1))
+    alone = embed(labelled(tmp_path / "train", documents[:80], WORDS), params, Run(tmp_path / "w", seed=1))
+    assert made.read(columns=["label"])["label"].to_pylist() == ["a", "b"] * 40 + [None] * 20
+    vectors = made.matrix()
+    assert vectors[:80].tobytes() == alone.matrix().tobytes()  # the test documents took no part
+    cosine = cosines(vectors)[80:, :80]
+    alike = np.equal.outer(np.arange(80, 100) % 2, np.arange(80) % 2)
+    assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
+
+
+def test_a_class_may_be_the_tag(tmp_path):
+    documents = [("train", "ab"[i % 2], document) for i, document in enumerate(two_topics(100, seed=0))]
+    made = embed(labelled(tmp_path / "t", documents, WORDS), Params(tag="label", splits=["train"], vector_size=8), Run(tmp_path / "v"))
+    table = made.read()
+    assert (made.items(), table["label"].to_pylist(), table["count"].to_pylist()) == (["a", "b"], ["a", "b"], [600, 600])
+    with pytest.raises(Fault, match="2 documents of train have no label, and tag is label"):
+        embed(
+            labelled(tmp_path / "u", [("train", None, [1, 2]), ("train", "a", [3]), ("train", None, [4])], WORDS),
+            Params(tag="label", splits=["train"]), Run(tmp_path / "w"),
+        )  # fmt: skip
+
+
+def test_the_words_vectors_may_be_the_rows(tmp_path):
+    made = embed(
+        tokens_of(tmp_path / "tokens", two_topics(100, seed=0)), Params(of="words", form="dbow_words", vector_size=4), Run(tmp_path / "v")
+    )
+    assert made.items() == WORDS[1:]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_seed_writes_the_same_bytes(tmp_path, form):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(50, seed=0), splits=["train"] * 40 + ["test"] * 10)
+    written = [
+        {
+            path.name: path.read_bytes()
+            for path in embed(tokens, Params(form=form, vector_size=4), Run(tmp_path / str(i) / "v")).folder.iterdir()
+        }
+        for i in range(2)
+    ]
+    assert written[0] == written[1]
