@@ -46,7 +46,8 @@ def work(root: Path, queues: list[str], limit: int | None) -> int:
     while True:
         began = time.monotonic()
         status, asked = _until_it_ends(command, env)
-        if asked or time.monotonic() - began < GIVES_UP_S:
+        # what a signal ended, that of the kernel when memory runs out for one, has not failed by itself
+        if asked or (status >= 0 and time.monotonic() - began < GIVES_UP_S):
             return status
         if _is_there(url):
             ended = f"signal {-status}" if status < 0 else f"exit status {status}"
