@@ -33,6 +33,9 @@ def test_a_worker_that_ends_though_the_server_answers_is_started_three_times_mor
     ]
 
 
-def test_one_that_ends_at_once_has_a_reason_of_its_own_unless_a_signal_ended_it(tmp_path, monkeypatch):
+def test_one_that_ends_at_once_has_a_reason_of_its_own(tmp_path, monkeypatch):
     assert worked(tmp_path, monkeypatch, "exit 3") == (3, 1)
+
+
+def test_one_that_a_signal_ended_at_once_has_none(tmp_path, monkeypatch):
     assert worked(tmp_path, monkeypatch, "kill -9 $$") == (-9, 1 + place.RESTARTS)
