@@ -3,7 +3,8 @@
 table counts   row, col, count; one row per pair that was seen, row and col are token_ids of vocab
 table vocab    token_id, token, count; the vocabulary of the tokens that were counted
 table documents   doc_id, split, label; where a row is a document and not a token: which one. Else empty
-measure.csv    where `count` is no count, but what was made of one: ppmi, pmi, ...; see `measure`
+table row_sums    token_id, sum; what each row has to sum to, by where its token stands in its documents. Empty where unknown
+measure.csv    what `count` is: a count, or what was made of one: ppmi, pmi, ...; and whether the matrix is symmetric
 """
 
 import csv
@@ -20,18 +21,16 @@ from scipy.sparse import csr_array
 from pipelines.artifacts.corpus import SPLITS
 from pipelines.artifacts.parquet import ROW_GROUP, Artifact, Table, column
 from pipelines.artifacts.suite import Thresholds, expect
-from pipelines.artifacts.tokens import UNKNOWN_ID, VOCAB
+from pipelines.artifacts.tokens import VOCAB
 from pipelines.errors import Fault
 
 
 class CountsThresholds(Thresholds):
     asymmetry: float = Field(0.001, ge=0)  # of a token's row and column, relative to both
-    row_sums: float = Field(3.0, gt=0)  # a row's sum, in sums that its token's sightings let expect
+    row_sums: float = Field(1e-4, ge=0)  # how far a row's sum is from what its token's places imply, relative to that
 
 
-ROUNDING = 1e-4  # of float32 counts
 SIGNED = ("pmi",)  # measures that may be below 0
-OFTEN = 20  # sightings from which on a row's sum is looked at
 
 
 class Counts(Artifact):
@@ -50,6 +49,10 @@ class Counts(Artifact):
             column("split", pa.string(), "one of " + ", ".join(SPLITS)),
             column("label", pa.string(), "its class", nullable=True),
         ),
+        "row_sums": Table(
+            column("token_id", pa.int32(), "row of vocab"),
+            column("sum", pa.float64(), "what the places of its token imply that its row sums to", "sightings"),
+        ),
     }
     key: ClassVar = ["token_id", "token"]
     plots: ClassVar = ["n_pairs"]
@@ -64,10 +67,10 @@ class Counts(Artifact):
             expect("column_values_to_be_between", "row and col are token_ids of vocab", column="n_outside", max_value=0),
             expect("column_sum_to_be_between", "at least one pair was seen", column="n_pairs", min_value=1),
             expect("column_min_to_be_between", "no row's sightings sum to less than 0", column="total", min_value=0),
-            expect("column_values_to_be_between", "where most rows are as their columns, all are: the matrix is symmetric", "asymmetry",
+            expect("column_values_to_be_between", "where the matrix is to be symmetric, each row is as its column", "asymmetry",
                    column="asymmetry", max_value=t.asymmetry),
-            expect("column_values_to_be_between", "a row sums to what its token's sightings let expect", "row_sums", "warn",
-                   column="sum_beside_expected", max_value=t.row_sums, mostly=0.999, show=("total",)),
+            expect("column_values_to_be_between", "a row sums to what its token's places in the text imply", "row_sums",
+                   column="sum_off", max_value=t.row_sums, show=("total", "implied")),
         ]  # fmt: skip
 
     def vocab(self) -> pa.Table:
@@ -88,11 +91,18 @@ class Counts(Artifact):
 
     def measure(self) -> str:
         """What its numbers are: `count`, or the measure that the method `association` made of counts."""
+        return self._said().get("measure") or "unknown"
+
+    def symmetric(self) -> bool:
+        """Whether each row has to be as its column."""
+        return self._said().get("symmetric") == "yes"
+
+    def _said(self) -> dict[str, str]:
         path = self.folder / "measure.csv"
         if not path.exists():
-            return "count"
+            return {"measure": "count"}
         with path.open(newline="") as file:
-            return next(iter(csv.DictReader(file)), {}).get("measure") or "unknown"
+            return next(iter(csv.DictReader(file)), {})
 
     def sightings_only(self) -> None:
         """Raises Fault where the numbers are no counts any more."""
@@ -145,9 +155,9 @@ class Counts(Artifact):
     def profile(self) -> pd.DataFrame:
         """One row per token, or document: n_pairs, total, and how many of its pairs are not positive, out of order, outside.
 
-        asymmetry: how far its row is from its column, 0 to 1; 0 for all where the matrix is of one direction, or of documents.
-        sum_beside_expected: its total, beside what a token with as many sightings has on average; 1 for the rare, and documents.
-        Of a measure that is no count, these two are 0 and 1: they were asked of the counts. Of one with signs, sizes are summed.
+        asymmetry: how far its row is from its column, 0 to 1; 0 for all where they need not be alike.
+        implied, sum_off: what its total has to be, and how far it is from that, relative to it; 0 where that is not known.
+        Of a measure with signs, sizes are summed.
         """
         measure = self.measure()
         vocab, documents = self.vocab(), self.read("documents", ["doc_id"])
@@ -173,27 +183,15 @@ class Counts(Artifact):
             n_unsorted += np.bincount(home[np.diff(position, prepend=last) <= 0], minlength=n_rows)
             n_outside += np.bincount(home[(row < 0) | (row >= n_rows) | (col < 0) | (col >= n_vocab)], minlength=n_rows)
             last = position[-1] if len(position) else last
-        if len(documents) or measure != "count":
-            asymmetry, beside = np.zeros(n_rows), np.ones(n_rows)
-        else:
-            asymmetry, beside = _asymmetry(along, across), _beside_expected(total, vocab.column("count").to_numpy())
+        asymmetry, implied, off = (np.zeros(n_rows) for _ in range(3))
+        if self.symmetric():
+            both = np.abs(along) + np.abs(across)
+            asymmetry = np.abs(along - across) / np.maximum(both, 1e-30)
+        if self.n_rows("row_sums"):
+            implied = self.read("row_sums", ["sum"]).column("sum").to_numpy()
+            off = np.abs(total - implied) / np.maximum(np.maximum(total, implied), 1e-30)
         return pd.DataFrame({
             "token_id": np.arange(n_rows), "token": names,
-            "n_pairs": n_pairs, "total": total, "asymmetry": asymmetry, "sum_beside_expected": beside,
+            "n_pairs": n_pairs, "total": total, "asymmetry": asymmetry, "implied": implied, "sum_off": off,
             "n_not_positive": n_not_positive, "n_unsorted": n_unsorted, "n_outside": n_outside,
         })  # fmt: skip
-
-
-def _asymmetry(along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Of each row and column, 0 to 1; 0 for all where most differ: the matrix is not meant to be symmetric."""
-    both = np.abs(along) + np.abs(across)
-    found = np.abs(along - across) / np.maximum(both, 1e-30)
-    paired = both > 0
-    return found if paired.any() and (found[paired] < ROUNDING).mean() > 0.5 else np.zeros(len(found))
-
-
-def _beside_expected(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Each row's sum over what its sightings let expect: as many for each sighting as the average token has."""
-    asked = (count >= OFTEN) & (np.arange(len(count)) != UNKNOWN_ID)
-    each = total[asked].sum() / max(count[asked].sum(), 1)
-    return np.where(asked & (each > 0), total / np.maximum(count * each, 1e-30), 1.0)

@@ -46,6 +46,7 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
             out.append(row=row, col=col, count=count)
             n_pairs += len(row)
             bar.advance(int(work[block.start + len(block.n_pairs)] - work[block.start]))
+        out.csv("measure", [{"measure": "count", "symmetric": "yes"}])
     run.say(f"{n_pairs:,} pairs of {int((np.diff(by_word[0]) > 0).sum()):,} types, from {x.shape[0]:,} documents")
     return out.artifact
 

@@ -46,26 +46,32 @@ def cooccur(tokens: Tokens, params: Params, run: Run) -> Counts:
     window = Window(
         *kernel.weights(params.window, params.weighting), params.context != "right", params.context != "left", params.dynamic, run.seed
     )
-    vocab, n_pairs, n_seen = tokens.vocab(), 0, np.zeros(tokens.n_rows("vocab"), np.int64)
+    vocab, n_pairs, n_vocab = tokens.vocab(), 0, tokens.n_rows("vocab")
+    n_seen, implied = np.zeros(n_vocab, np.int64), np.zeros(n_vocab)
     with run.open(Counts) as out, run.scratch() as folder:
         out.append("vocab", **{name: vocab.column(name) for name in vocab.column_names})
-        for block in _rows(_texts(tokens, params, run.seed), window, n_seen, run, folder):
+        for block in _rows(_texts(tokens, params, run.seed), window, n_seen, implied, run, folder):
             row, col, count = block.pairs(window.unit)
             out.append(row=row, col=col, count=count)
             n_pairs += len(row)
         if not n_pairs:
             raise _nothing(tokens, params, n_seen)
+        out.append("row_sums", token_id=np.arange(n_vocab, dtype=np.int32), sum=implied / window.unit)
+        out.csv("measure", [{"measure": "count", "symmetric": "yes" if window.left and window.right and not window.dynamic else "no"}])
     _check_exact(n_seen, vocab.column("token").to_pylist, window, params)
     run.say(f"{n_pairs:,} pairs of {int((n_seen > 0).sum()):,} types, from {int(n_seen.sum()):,} tokens")
     return out.artifact
 
 
-def _rows(texts: Iterable["Text"], window: Window, n_seen: np.ndarray, run: Run, folder: Path) -> Iterator[Block]:
-    """All rows in order, of one text as they are counted, of several merged; adds sightings to `n_seen`."""
+def _rows(
+    texts: Iterable["Text"], window: Window, n_seen: np.ndarray, implied: np.ndarray, run: Run, folder: Path
+) -> Iterator[Block]:  # fmt: skip
+    """All rows in order, of one text as they are counted, of several merged; adds sightings, and the sums that they imply."""
     shards: list[Shard] = []
     for text in texts:
         seen = kernel.sightings(text.ids, len(n_seen))
         n_seen += seen
+        implied += kernel.row_sums(text.ids, len(n_seen), window, text.origin)
         counted = _counted(text, seen, window, run, f"shard {len(shards) + 1}" if shards or text.more else "")
         if not shards and not text.more:
             yield from counted

@@ -235,6 +235,36 @@ def _filled(rows: tuple[int, int], n_vocab: int, room: int, fill, *arrays) -> Bl
     return Block(start, n_pairs, col[:n], total[:n])  # no copy: of the rest no page was ever touched
 
 
+def row_sums(text: Array, n_vocab: int, window: Window, origin: int = 0) -> Array:
+    """(V,) int64, in units: what each row has to sum to, by where its word stands in its documents, and not by who is near it."""
+    upto = np.concatenate([[0], np.cumsum(window.weights)])
+    return _row_sums(text, n_vocab, upto, window.left, window.right, window.dynamic, np.uint64(window.seed), origin)
+
+
+@numba.njit(cache=True)
+def _row_sums(text, n_vocab, upto, left, right, dynamic, seed, origin):
+    sums, far = np.zeros(n_vocab, np.int64), len(upto) - 1
+    start = 1
+    for end in range(1, len(text)):
+        if text[end] == END:
+            for position in range(start, end):
+                reach = _reach(far, dynamic, seed, origin + position)
+                if left:
+                    sums[text[position]] += upto[min(reach, position - start)]
+                if right:
+                    sums[text[position]] += upto[min(reach, end - 1 - position)]
+            start = end + 1
+    return sums
+
+
+@numba.njit(cache=True, inline="always")
+def _reach(far, dynamic, seed, place):
+    """How far a place sees."""
+    if dynamic:
+        return 1 + np.int64(((_drawn(seed, 2 * place + 1) >> np.uint64(32)) * np.uint64(far)) >> np.uint64(32))
+    return far
+
+
 @numba.njit(cache=True, nogil=True)
 def _count(start, stop, text, place, first, weights, left, right, dynamic, seed, origin, sums, seen, n_pairs, col, total):
     n, far = 0, len(weights)
@@ -244,10 +274,7 @@ def _count(start, stop, text, place, first, weights, left, right, dynamic, seed,
             ahead = place[min(i + AHEAD, len(place) - 1)]
             prefetch(text, ahead - far)
             prefetch(text, ahead + far)
-            reach = far
-            if dynamic:
-                draw = _drawn(seed, 2 * (origin + position) + 1)
-                reach = 1 + np.int64(((draw >> np.uint64(32)) * np.uint64(far)) >> np.uint64(32))
+            reach = _reach(far, dynamic, seed, origin + position)
             if left:
                 for d in range(reach):
                     token = text[position - 1 - d]

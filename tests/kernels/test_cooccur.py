@@ -46,6 +46,17 @@ def test_the_kernel_counts_to_the_bit_what_the_plain_loop_counts(documents, size
 
 
 @settings(max_examples=60, deadline=None)
+@given(DOCUMENTS, st.integers(1, 12), WEIGHTING, SIDES, st.booleans(), st.integers(0, 2**40))
+def test_rows_sum_to_what_the_places_of_their_words_imply(documents, size, weighting, sides, dynamic, origin):
+    text, window = text_of(documents), window_of(size, weighting, *sides, dynamic=dynamic, seed=3)
+    _, blocks = counted(text, 151, window, origin)
+    sums = [
+        int(block.sums[end - n : end].sum()) for block in blocks for n, end in zip(block.n_pairs, np.cumsum(block.n_pairs), strict=True)
+    ]
+    assert cooccur.row_sums(text, 151, window, origin).tolist() == sums
+
+
+@settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, st.lists(st.integers(1, 6), max_size=4), WEIGHTING, SIDES, st.booleans())
 def test_any_cut_of_the_text_merged_is_to_the_bit_the_whole(documents, cuts, weighting, sides, dynamic):
     window = window_of(7, weighting, *sides, dynamic=dynamic, seed=5)

@@ -1,0 +1,117 @@
+"""The bake-off: every way to word vectors on the same tokens, judged by people's word pairs and by Google's analogies.
+
+python -m benchmarks.vectors [ROW ...] [--seeds 1 2 3]
+
+Needs WORDLOOM_DATA with wikipedia/, wordsim/ and analogy/. Each row trains in a process of its own, once a seed. The
+figures are means over the seeds; +- is the larger of the half-widths of two 95 % intervals: over the test's items
+(bootstrap of pairs; Wilson's for analogies) of one seed, and over the seeds (t). Pairs and questions with a word that
+has no vector are left out, the same ones for all rows but fasttext's unknown words; analogies are sought among the
+30,000 most frequent words.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.measure import THREADS, measure, text
+from pipelines.artifacts.counts import Counts
+from pipelines.artifacts.tokens import Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.cooccur import documents, windowed
+from pipelines.embed import cbow, char, doc2vec, fasttext, glove, lsa, postprocess, ppmi_svd, random_projection, skipgram
+from pipelines.evaluate import analogy, similarity
+from pipelines.method import Run
+
+PAIRS = {"MEN": "EN-MEN-TR-3k.txt", "WS353": "EN-WS-353-ALL.txt", "SimLex": "EN-SIMLEX-999.txt", "RW": "EN-RW-STANFORD.txt"}
+# name -> (module, knobs, what it reads)
+ROWS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "gensim skipgram d100": (skipgram, {"engine": "gensim"}, "tokens"),
+    "skipgram d100": (skipgram, {}, "tokens"),
+    "skipgram d300 w8": (skipgram, {"vector_size": 300, "window": 8, "lr": 0.05, "epochs": 8}, "tokens"),
+    "cbow d100": (cbow, {}, "tokens"),
+    "skipgram hierarchical d100": (skipgram, {"loss": "hierarchical"}, "tokens"),
+    "skipgram nce d100": (skipgram, {"loss": "nce"}, "tokens"),
+    "fasttext d100": (fasttext, {}, "tokens"),
+    "doc2vec dbow_words d100": (doc2vec, {"form": "dbow_words", "of": "words", "epochs": 5}, "tokens"),
+    "char d100": (char, {}, "tokens"),
+    "glove d100": (glove, {"x_max": 10, "epochs": 25}, "window 10"),
+    "glove d300": (glove, {"x_max": 10, "epochs": 25, "vector_size": 300}, "window 10"),
+    "ppmi_svd d100": (ppmi_svd, {}, "window 10"),
+    "ppmi_svd d300": (ppmi_svd, {"vector_size": 300}, "window 10"),
+    "lsa d200": (lsa, {"vector_size": 200, "exponent": 0.0}, "documents"),
+    "random_projection d300": (random_projection, {"vector_size": 300}, "window 10"),
+}
+AFTER = {"skipgram d300 w8": {"add_context": True, "remove": 3}, "skipgram d100": {"add_context": True, "remove": 1}}
+
+
+def train(name: str, folder: Path, out: Path, seed: int) -> Iterator[None]:
+    module, knobs, reads = ROWS[name]
+    given = Tokens(folder / "tokens") if reads == "tokens" else Counts(folder / reads)
+    yield None
+    module.embed(given, module.Params(**knobs), Run(out, name=f"embed/{name}", seed=seed, threads=THREADS))
+    yield None
+
+
+def scores(vectors: Vectors, scratch: Path, seed: int) -> dict[str, tuple[float, float]]:
+    """Test -> (score, half-width of its interval over the test's items)."""
+    data, run = Path(os.environ["WORDLOOM_DATA"]), Run(scratch / "scores", seed=seed)
+    sets = [str(data / "wordsim" / file) for file in PAIRS.values()]
+    made = similarity.evaluate([vectors], similarity.Params(sets=sets), run).read().to_pylist()
+    asked = analogy.Params(questions=str(data / "analogy" / "questions-words.txt"))
+    made += analogy.evaluate([vectors], asked, Run(scratch / "analogies", seed=seed)).read().to_pylist()
+    found = {}
+    for line in made:
+        if line["metric"] == "spearman":
+            found[next(test for test, file in PAIRS.items() if Path(file).stem == Path(line["on"]).stem)] = line
+        if (line["metric"], line["on"]) == ("accuracy", "all"):
+            found["Google"] = line
+    return {test: (line["value"], (line["high"] - line["low"]) / 2) for test, line in found.items()}
+
+
+def mean_of(figures: list[tuple[float, float]], shown: Callable[[float], str]) -> str:
+    values = np.array([value for value, _ in figures])
+    over_items = max(half for _, half in figures)
+    over_seeds = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return f"{shown(values.mean())} ± {shown(max(over_items, over_seeds))}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        tokens, what = text(folder)
+        windowed.cooccur(tokens, windowed.Params(), Run(folder / "window 10", threads=THREADS))
+        documents.cooccur(tokens, documents.Params(weighting="tfidf"), Run(folder / "documents"))
+        print(f"{what}; {THREADS} threads; seeds {', '.join(map(str, asked.seeds))}.\n")
+        tests = [*PAIRS, "Google"]
+        print(f"| | {' | '.join(tests)} | wall, s | CPU, s | peak, MB |\n| --- |{' --: |' * (len(tests) + 3)}", flush=True)
+        for name in asked.rows or ROWS:
+            costs, found, better = [], [], []
+            for seed in asked.seeds:
+                out = folder / f"{name} {seed}"
+                costs.append(measure(train, name, folder, out, seed))
+                found.append(scores(Vectors(out), folder, seed))
+                if name in AFTER:
+                    after = postprocess.embed(Vectors(out), postprocess.Params(**AFTER[name]), Run(folder / f"{name} {seed} after"))
+                    better.append(scores(after, folder, seed))
+            for label, figures in ((name, found), (f"{name}, + context, less {AFTER.get(name, {}).get('remove')} components", better)):
+                if figures:
+                    cells = [
+                        mean_of([each[test] for each in figures], "{:.1%}".format if test == "Google" else "{:.3f}".format)
+                        for test in tests
+                    ]
+                    cost = [f"{np.mean([getattr(each, part) for each in costs]):,.0f}" for part in ("wall", "cpu", "peak")]
+                    print(f"| {label} | {' | '.join([*cells, *cost])} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
