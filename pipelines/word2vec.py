@@ -203,9 +203,10 @@ class Descent:
         self.tree = kernel.huffman(words.counts) if against == kernel.TREE else kernel.NO_TREE
         longest = int(np.diff(self.tree.first).max(initial=0))
         noise = {kernel.NEGATIVE: params.noise, kernel.SOFTMAX: len(words.ids), kernel.TREE: 0}[against]
-        self.form = kernel.Form(hidden, against, params.window, params.negative, noise, words_too, learn_words)
-        wide = (kernel.CHUNK * max(longest, 1) + noise) * weights.outputs.shape[1]
-        n_chunks = max(1, min(kernel.batch_size(words.counts * self.share), ROOM // wide))
+        chunk, n_chunks = kernel.batch_size(words.counts * self.share)
+        self.form = kernel.Form(hidden, against, params.window, params.negative, noise, words_too, learn_words, chunk)
+        wide = (chunk * max(longest, 1) + noise) * weights.outputs.shape[1]
+        n_chunks = max(1, min(n_chunks, ROOM // wide))
         self.changes = kernel.Changes(n_chunks, self.form, weights, longest)
 
     def n_known(self, piece: Piece) -> int:
@@ -213,17 +214,13 @@ class Descent:
 
     def step(self, piece: Piece, rng: np.random.Generator, begun: float, done: float) -> tuple[float, int]:
         """A piece, while the share of the work that is done goes from `begun` to `done`: (loss, pairs)."""
-        loss, n_pairs, n_chunks = 0.0, 0, len(self.changes.loss)
         text = kernel.Text(*kernel.thin(*piece, self.words.place, self.share, rng.integers(2**63, dtype=np.uint64)))
-        order = rng.permutation(-(-len(text.token) // kernel.CHUNK))
-        for at in range(0, len(order), n_chunks):
-            lr = self.params.lr + (self.params.min_lr - self.params.lr) * (begun + (done - begun) * at / len(order))
-            more, n_more = kernel.train(
-                text, order[at : at + n_chunks], self.weights, self.parts, self.tree, self.chances, self.shift, self.form, lr,
-                int(rng.integers(2**63)), self.changes,
-            )  # fmt: skip
-            loss, n_pairs = loss + more, n_pairs + n_more
-        return loss, n_pairs
+        order = rng.permutation(-(-len(text.token) // self.form.chunk))
+        lr, last_lr = (self.params.lr + (self.params.min_lr - self.params.lr) * share for share in (begun, done))
+        return kernel.train(
+            text, order, self.weights, self.parts, self.tree, self.chances, self.shift, self.form, lr, last_lr, int(rng.integers(2**63)),
+            self.changes,
+        )  # fmt: skip
 
 
 def _save(weights: kernel.Weights, run: Run, epoch: int, n_done: int, loss: float, n_pairs: int) -> None:

@@ -7,9 +7,10 @@ added to it, in the chunks' order, by one thread. So nothing depends on who was 
 Two things make that work. The noise words of a chunk are shared by its tokens, as Ji, Satish, Li, Dubey 2016 share
 them in a window: a hidden vector meets each of them once, weighted by the number of pairs that it is in. And the
 changes that meet in one row are a sum of many first-order steps from one point, which for a frequent word can be
-too long: a row's sum is divided by its curvature, lr times the sum of sigma'(score) times the squared length of the
-other vector, where that is above 1. So no row goes further than Newton's step would take it, and a row that is in
-few pairs of the batch moves as in word2vec.c. Rows of one gradient are scaled alike: where it is zero does not move.
+too long: a row's sum is divided by its curvature where that is above 1, which is lr times the sum over its pairs of the
+loss' curvature by the score (of a parabola that is nowhere below the loss) times the squared length of the other vector.
+So no row goes further than where, the others standing still, the loss is sure to be lower; a row that is in few pairs of
+the batch moves as in word2vec.c; and where the gradient is zero does not change.
 
 A text is one int32 array as in kernels/cooccur.py: token ids from 0, and END before, between and after its documents.
 `train` is the fast kernel, `train_plain` says the same in NumPy, pair after pair.
@@ -23,20 +24,30 @@ import numpy as np
 
 Array = np.ndarray
 END = -1
-CHUNK = 64  # tokens that share their noise words
+CHUNK = 64  # tokens that share their noise words, at most
 LANES = 64  # parts that the rows of a matrix are dealt out to when changes are added
 PAD = 16  # a row is a whole number of a processor's widest registers, so that loops have no rest
-OFTEN = 8  # sightings of the most frequent word in a batch, about; with 32 a text of ten words swings, and does not learn
+OFTEN = 2  # sightings of a word in a batch, on average over the text: rows that many pairs meet in are learned in few steps
+SMALLEST = 8  # tokens of a chunk at least
 LARGEST = 128  # chunks of a batch at most
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # not "nnan" and "ninf": numbers that are none must show
 
 SKIPGRAM, CBOW, DBOW, DM, CONCAT = range(5)  # what the hidden vectors are
 NEGATIVE, SOFTMAX, TREE = range(3)  # what they are held against
 
-EDGE, STEPS = np.float32(12), np.float32(1024)  # sigma and its logarithm are read from tables: -EDGE to EDGE, STEPS entries per 1
+# of a score: sigma, log(1 + exp), and the curvature of the parabola that touches that from above and is nowhere below it
+# (Jaakkola, Jordan 2000), read from a table: from -EDGE to EDGE, STEPS entries per 1
+EDGE, STEPS = np.float32(12), np.float32(1024)
+SIGMA, SOFTPLUS, BEND = range(3)
 _SCORES = np.arange(-12 * 1024, 12 * 1024 + 1) / 1024
-SIGMA = (1 / (1 + np.exp(-_SCORES))).astype(np.float32)
-SOFTPLUS = np.log1p(np.exp(_SCORES)).astype(np.float32)
+TABLE = np.stack(
+    [
+        1 / (1 + np.exp(-_SCORES)),
+        np.log1p(np.exp(_SCORES)),
+        np.tanh(np.maximum(np.abs(_SCORES), 1e-6) / 2) / (2 * np.maximum(np.abs(_SCORES), 1e-6)),
+    ],
+    axis=1,
+).astype(np.float32)
 
 
 class Text(NamedTuple):
@@ -77,41 +88,48 @@ class Form(NamedTuple):
     noise: int  # noise words that a chunk shares; for SOFTMAX the vocabulary, for TREE 0
     words_too: bool  # DBOW: with the pairs of SKIPGRAM
     learn_words: bool  # or the documents alone
+    chunk: int = CHUNK
 
 
 def padded(size: int) -> int:
     return -(-size // PAD) * PAD
 
 
+class Room(NamedTuple):
+    """For what the B chunks of a batch leave of one matrix of R rows: n rows a chunk, in order."""
+
+    row: Array  # (B, n) int32, -1 where there is none
+    change: Array  # (B, n, width) float32
+    curve: Array  # (B, n) float32, curvature
+    total: Array  # (R,) float32, a row's curvature over all chunks
+
+
 class Changes:
-    """Room for what the chunks of a batch leave: each chunk's rows in order, -1 where there is none.
-
-    Attributes:
-        words, documents, outputs: (rows (B, n) int32, changes (B, n, width) float32, curvatures (B, n) float32).
-    """
-
     def __init__(self, n_chunks: int, form: Form, weights: Weights, longest_way: int = 0):
-        width, reach = weights.words.shape[1], CHUNK + 2 * form.window
-        of_text = CHUNK * max(longest_way, 1)
-        n_outputs = of_text + form.noise if form.against != SOFTMAX else CHUNK + form.noise
+        def room(n: int, matrix: Array) -> Room:
+            shapes = ((n_chunks, n), np.int32), ((n_chunks, n, matrix.shape[1]), np.float32), ((n_chunks, n), np.float32)
+            return Room(*(np.empty(shape, kind) for shape, kind in shapes), np.empty(len(matrix), np.float32))
 
-        def room(n: int, width: int) -> tuple[Array, Array, Array]:
-            return np.empty((n_chunks, n), np.int32), np.empty((n_chunks, n, width), np.float32), np.empty((n_chunks, n), np.float32)
-
-        self.words = room(reach, width)
-        self.documents = room(CHUNK if len(weights.documents) else 0, width)
-        self.outputs = room(n_outputs, weights.outputs.shape[1])
+        self.words = room(form.chunk + 2 * form.window, weights.words)
+        self.documents = room(form.chunk if len(weights.documents) else 0, weights.documents)
+        self.outputs = room(form.chunk * max(longest_way, 1) + form.noise, weights.outputs)
         self.loss = np.empty((n_chunks, 2))  # summed, and the pairs
 
+    @property
+    def n_chunks(self) -> int:
+        return len(self.loss)
 
-def batch_size(kept: Array) -> int:
-    """Chunks of a batch.
+
+def batch_size(kept: Array) -> tuple[int, int]:
+    """(tokens of a chunk, chunks of a batch).
 
     Args:
         kept: (V,) sightings that subsampling leaves of each word, on average.
     """
-    most = float(kept.max() / max(kept.sum(), 1e-30))
-    return int(np.clip(OFTEN / max(most, 1e-30) / CHUNK, 1, LARGEST))
+    share = kept / max(kept.sum(), 1e-30)
+    tokens = OFTEN / max(float((share**2).sum()), 1e-30)
+    chunk = int(np.clip(tokens, SMALLEST, CHUNK))
+    return chunk, int(np.clip(tokens / chunk, 1, LARGEST))
 
 
 def keep(counts: Array, sample: float) -> Array:
@@ -196,32 +214,47 @@ def thin(values: Array, offsets: Array, tags: Array, word: Array, share: Array, 
 
 def train(
     text: Text, chunks: Array, weights: Weights, parts: Parts, tree: Tree, chances: Array, shift: Array,
-    form: Form, lr: float, seed: int, changes: Changes,
+    form: Form, lr: float, last_lr: float, seed: int, changes: Changes,
 ) -> tuple[float, int]:  # fmt: skip
-    """One batch, in place.
+    """Batches of `changes.n_chunks` chunks, in place.
 
     Args:
-        chunks: (B,) int64, which CHUNKs of the text, at most as many as `changes` has room for.
+        chunks: int64, which chunks of the text, in the order in which they come.
         chances: (V,) float64, running sums of the chance that a word is drawn as noise; the last is 1.
         shift: (V,) float32, taken from the score of a pair with this word: 0, or for noise-contrastive estimation
             log(negative times its chance).
-        lr: learning rate.
-        seed: uint64, of this batch's windows and noise words.
+        lr, last_lr: learning rate; it goes in a straight line from the one to the other.
+        seed: of the windows and noise words.
 
     Returns:
         The summed loss of the pairs, before their steps, and how many they are.
     """
-    n = len(chunks)
-    words, documents, outputs = ([part[:n] for part in parts_] for parts_ in (changes.words, changes.documents, changes.outputs))
-    numbers = (np.float32(form.negative), form.hidden, form.against, form.window, form.noise, form.words_too)
-    _batch(text, chunks, weights, parts, tree, chances, shift, *numbers, np.float32(lr), np.uint64(seed), words[1], words[2], words[0],
-           documents[1], documents[2], documents[0], outputs[1], outputs[2], outputs[0], changes.loss, SIGMA, SOFTPLUS)  # fmt: skip
-    if form.learn_words:
-        _add_to(weights.words, *words, parts)
-        _add_to(weights.outputs, *outputs, NO_PARTS)
-    if documents[0].size:
-        _add_to(weights.documents, *documents, NO_PARTS)
-    return float(changes.loss[:n, 0].sum()), int(changes.loss[:n, 1].sum())
+    numbers = np.float32(form.negative), form.hidden, form.against, form.window, form.noise, form.words_too, form.learn_words, form.chunk
+    return _train(text, chunks, weights, parts, NO_PARTS, tree, chances, shift, *numbers, lr, last_lr, np.uint64(seed),
+                  changes.words, changes.documents, changes.outputs, changes.loss, TABLE)  # fmt: skip
+
+
+@numba.njit(cache=True)
+def _train(
+    text, chunks, weights, parts, no_parts, tree, chances, shift, negative, hidden, against, window, n_noise, words_too, learn_words, chunk,
+    lr, last_lr, seed, words, documents, outputs, loss, table,
+):  # fmt: skip
+    total, n_pairs = 0.0, 0
+    for at in range(0, len(chunks), len(loss)):
+        n = min(len(loss), len(chunks) - at)
+        rate = np.float32(lr + (last_lr - lr) * at / len(chunks))
+        _batch(text, chunks[at : at + n], weights, parts, tree, chances, shift, negative, hidden, against, window, n_noise, words_too, chunk, rate,
+               _drawn(seed, at), words, documents, outputs, loss, table)  # fmt: skip
+        if learn_words:
+            _add(weights.words, words.total, words.change, words.curve, _deal(words.row, n, parts.first, parts.row))
+            _add(weights.outputs, outputs.total, outputs.change, outputs.curve, _deal(outputs.row, n, no_parts.first, no_parts.row))
+        if len(weights.documents):
+            dealt = _deal(documents.row, n, no_parts.first, no_parts.row)
+            _add(weights.documents, documents.total, documents.change, documents.curve, dealt)
+        for k in range(n):
+            total += loss[k, 0]
+            n_pairs += int(loss[k, 1])
+    return total, n_pairs
 
 
 NO_PARTS = Parts(np.zeros(0, np.int64), np.zeros(0, np.int32))
@@ -235,47 +268,45 @@ def means(words: Array, parts: Parts) -> Array:
     return vectors
 
 
-def _add_to(matrix: Array, rows: Array, change: Array, curve: Array, parts: Parts) -> None:
-    row, source, bounds = _deal(rows.reshape(-1), parts.first, parts.row)
-    _add(matrix, row, source, bounds, change.reshape(-1, change.shape[-1]), curve.reshape(-1))
-
-
 @numba.njit(cache=True)
-def _deal(rows, first, part):
+def _deal(rows, n_chunks, first, part):
     """The rows that change and the places of their changes, dealt out to LANES lanes, in order within a lane."""
-    whole = len(first) == 0
+    whole, n_rows = len(first) == 0, rows.shape[1]
     bounds = np.zeros(LANES + 1, np.int64)
-    for row in rows:
-        if row >= 0:
-            if whole:
-                bounds[row % LANES + 1] += 1
-            else:
-                for j in range(first[row], first[row + 1]):
-                    bounds[part[j] % LANES + 1] += 1
+    for k in range(n_chunks):
+        for row in rows[k]:
+            if row >= 0:
+                if whole:
+                    bounds[row % LANES + 1] += 1
+                else:
+                    for j in range(first[row], first[row + 1]):
+                        bounds[part[j] % LANES + 1] += 1
     bounds = np.cumsum(bounds)
     free = bounds[:-1].copy()
     out, source = np.empty(bounds[-1], np.int32), np.empty(bounds[-1], np.int32)
-    for at in range(len(rows)):
-        row = rows[at]
-        if row >= 0:
-            for j in range(1 if whole else first[row + 1] - first[row]):
-                to = row if whole else part[first[row] + j]
-                lane = to % LANES
-                out[free[lane]], source[free[lane]] = to, at
-                free[lane] += 1
+    for k in range(n_chunks):
+        for i in range(n_rows):
+            row = rows[k, i]
+            if row >= 0:
+                for j in range(1 if whole else first[row + 1] - first[row]):
+                    to = row if whole else part[first[row] + j]
+                    lane = to % LANES
+                    out[free[lane]], source[free[lane]] = to, k * n_rows + i
+                    free[lane] += 1
     return out, source, bounds
 
 
 @numba.njit(cache=True, parallel=True)
-def _add(matrix, row, source, bounds, change, curve):
-    total = np.empty(len(matrix), np.float32)
+def _add(matrix, total, change, curve, dealt):
+    row, source, bounds = dealt
+    changes, curves = change.reshape(-1, change.shape[2]), curve.reshape(-1)
     for lane in numba.prange(LANES):
         for j in range(bounds[lane], bounds[lane + 1]):
             total[row[j]] = 0
         for j in range(bounds[lane], bounds[lane + 1]):
-            total[row[j]] += curve[source[j]]
+            total[row[j]] += curves[source[j]]
         for j in range(bounds[lane], bounds[lane + 1]):
-            to, step = matrix[row[j]], change[source[j]]
+            to, step = matrix[row[j]], changes[source[j]]
             scale = np.float32(1) / max(np.float32(1), total[row[j]])
             for d in range(len(to)):
                 to[d] += scale * step[d]
@@ -283,34 +314,34 @@ def _add(matrix, row, source, bounds, change, curve):
 
 @numba.njit(cache=True, parallel=True)
 def _batch(
-    text, chunks, weights, parts, tree, chances, shift, negative, hidden, against, window, n_noise, words_too, lr, seed,
-    d_words, c_words, r_words, d_documents, c_documents, r_documents, d_outputs, c_outputs, r_outputs, loss, sigma, softplus,
+    text, chunks, weights, parts, tree, chances, shift, negative, hidden, against, window, n_noise, words_too, chunk, lr, seed,
+    of_words, of_documents, of_outputs, loss, table,
 ):  # fmt: skip
     for k in numba.prange(len(chunks)):
         loss[k, 0], loss[k, 1] = _chunk(
-            text.token, text.document, chunks[k] * CHUNK, weights.words, weights.documents, weights.outputs, parts.first, parts.row,
+            text.token, text.document, chunks[k] * chunk, chunk, weights.words, weights.documents, weights.outputs, parts.first, parts.row,
             tree.first, tree.node, tree.code, chances, shift, negative, hidden, against, window, n_noise, words_too, lr, seed,
-            d_words[k], c_words[k], r_words[k], d_documents[k], c_documents[k], r_documents[k], d_outputs[k], c_outputs[k], r_outputs[k],
-            sigma, softplus,
+            of_words.change[k], of_words.curve[k], of_words.row[k], of_documents.change[k], of_documents.curve[k], of_documents.row[k],
+            of_outputs.change[k], of_outputs.curve[k], of_outputs.row[k], table,
         )  # fmt: skip
 
 
 @numba.njit(cache=True)
 def _chunk(
-    token, document, start, words, documents, outputs, part_first, part_row, tree_first, tree_node, tree_code, chances, shift,
+    token, document, start, chunk, words, documents, outputs, part_first, part_row, tree_first, tree_node, tree_code, chances, shift,
     negative, hidden, against, window, n_noise, words_too, lr, seed,
-    d_words, c_words, r_words, d_documents, c_documents, r_documents, d_outputs, c_outputs, r_outputs, sigma, softplus,
+    d_words, c_words, r_words, d_documents, c_documents, r_documents, d_outputs, c_outputs, r_outputs, table,
 ):  # fmt: skip
     """One chunk: gathers the hidden vectors, holds them against the outputs, and hands back what they are to change."""
-    stop = min(start + CHUNK, len(token))
+    stop = min(start + chunk, len(token))
     low, high = max(0, start - window), min(len(token), stop + window)
     d_words[:], c_words[:], r_words[:] = 0, 0, -1
     d_documents[:], c_documents[:], r_documents[:] = 0, 0, -1
     d_outputs[:], c_outputs[:], r_outputs[:] = 0, 0, -1
-    target = np.full(CHUNK, np.int32(-1))
+    target = np.full(chunk, np.int32(-1))
     target[: stop - start] = token[start:stop]
     # each centre's window, in places from `low`
-    first, last, own = np.zeros(CHUNK, np.int64), np.zeros(CHUNK, np.int64), np.full(CHUNK, -1)
+    first, last, own = np.zeros(chunk, np.int64), np.zeros(chunk, np.int64), np.full(chunk, -1)
     for c in range(stop - start):
         if target[c] >= 0:
             p = start + c
@@ -330,12 +361,12 @@ def _chunk(
     if hidden == SKIPGRAM or words_too:
         loss, n_pairs = _meet(
             vectors, target, first, last, own, outputs, chosen, tree_first, tree_node, tree_code, shift, negative, against, lr,
-            d_words, c_words, d_outputs, c_outputs, r_outputs, sigma, softplus,
+            d_words, c_words, d_outputs, c_outputs, r_outputs, table,
         )  # fmt: skip
     if hidden == SKIPGRAM:
         return loss, n_pairs
     # the documents of the chunk, each once
-    of = np.full(CHUNK, -1)
+    of = np.full(chunk, -1)
     n_documents = 0
     if len(document):
         for c in range(stop - start):
@@ -344,20 +375,20 @@ def _chunk(
                     r_documents[n_documents] = document[start + c]
                     n_documents += 1
                 of[c] = n_documents - 1
-    place, after, nowhere = np.zeros(CHUNK, np.int64), np.zeros(CHUNK, np.int64), np.full(CHUNK, -1)
+    place, after, nowhere = np.zeros(chunk, np.int64), np.zeros(chunk, np.int64), np.full(chunk, -1)
     if hidden == DBOW:
         held = np.empty((n_documents, documents.shape[1]), np.float32)
         for i in range(n_documents):
             held[i] = documents[r_documents[i]]
-        for c in range(CHUNK):
+        for c in range(chunk):
             place[c], after[c] = max(of[c], 0), of[c] + 1
         more, n_more = _meet(
             held, target, place, after, nowhere, outputs, chosen, tree_first, tree_node, tree_code, shift, negative, against, lr,
-            d_documents, c_documents, d_outputs, c_outputs, r_outputs, sigma, softplus,
+            d_documents, c_documents, d_outputs, c_outputs, r_outputs, table,
         )  # fmt: skip
         return loss + more, n_pairs + n_more
-    held = np.zeros((CHUNK, outputs.shape[1]), np.float32)
-    back, bend = np.zeros((CHUNK, outputs.shape[1]), np.float32), np.zeros(CHUNK, np.float32)
+    held = np.zeros((chunk, outputs.shape[1]), np.float32)
+    back, bend = np.zeros((chunk, outputs.shape[1]), np.float32), np.zeros(chunk, np.float32)
     width = words.shape[1]
     for c in range(stop - start):
         n_parts = last[c] - first[c] - 1 + (of[c] >= 0)
@@ -383,9 +414,9 @@ def _chunk(
                 to[d] *= np.float32(1) / np.float32(n_parts)
     loss, n_pairs = _meet(
         held, target, place, after, nowhere, outputs, chosen, tree_first, tree_node, tree_code, shift, negative, against, lr,
-        back, bend, d_outputs, c_outputs, r_outputs, sigma, softplus,
+        back, bend, d_outputs, c_outputs, r_outputs, table,
     )  # fmt: skip
-    for c in range(CHUNK):
+    for c in range(chunk):
         if after[c]:  # each part takes the whole step, as in word2vec.c
             for i in range(first[c], last[c]):
                 if i != own[c]:
@@ -442,7 +473,7 @@ def _gather(token, words, first, row, vectors):
 @numba.njit(cache=True)
 def _meet(
     held, target, first, last, own, outputs, chosen, tree_first, tree_node, tree_code, shift, negative, against, lr,
-    d_held, c_held, d_outputs, c_outputs, r_outputs, sigma, softplus,
+    d_held, c_held, d_outputs, c_outputs, r_outputs, table,
 ):  # fmt: skip
     """Each centre and the hidden vectors first:last without `own`: against what is asked; (loss, pairs)."""
     n_pairs = 0
@@ -456,7 +487,7 @@ def _meet(
     if against == TREE:
         loss = _tree_pass(
             held, target, first, last, own, outputs, tree_first, tree_node, tree_code, lr, d_held, c_held, d_outputs, c_outputs, r_outputs,
-            sigma, softplus,
+            table,
         )  # fmt: skip
         return loss, n_pairs
     n_noise = len(chosen)
@@ -470,7 +501,7 @@ def _meet(
     noise, n2 = np.empty((n_noise, outputs.shape[1]), np.float32), np.empty(n_noise, np.float32)
     for n in range(n_noise):
         noise[n], n2[n] = outputs[chosen[n]], _dot(outputs[chosen[n]], outputs[chosen[n]])
-        r_outputs[CHUNK + n] = chosen[n]
+        r_outputs[len(target) + n] = chosen[n]
         if against == NEGATIVE:
             for c in range(len(target)):
                 if target[c] == chosen[n]:  # a word is no noise to itself
@@ -479,14 +510,12 @@ def _meet(
                             rest[i, n] -= 1
     _scores(held, noise, pairs, scores)
     if against == SOFTMAX:
-        loss = _softmax(scores, pairs, lr, h2, n2, c_held, c_outputs[CHUNK:])
+        loss = _softmax(scores, pairs, lr, h2, n2, c_held, c_outputs[len(target) :])
     else:
-        loss = _sigmoid(scores, rest, chosen, shift, negative / np.float32(n_noise), lr, h2, n2, c_held, c_outputs[CHUNK:], sigma, softplus)
+        loss = _sigmoid(scores, rest, chosen, shift, negative / np.float32(n_noise), lr, h2, n2, c_held, c_outputs[len(target) :], table)
     _times(scores, noise, pairs, d_held)
-    _times_t(scores, held, d_outputs[CHUNK:])
-    loss += _pair_pass(
-        held, target, first, last, own, outputs, shift, against, lr, h2, d_held, c_held, d_outputs, c_outputs, sigma, softplus
-    )
+    _times_t(scores, held, d_outputs[len(target) :])
+    loss += _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, d_held, c_held, d_outputs, c_outputs, table)
     for c in range(len(target)):
         r_outputs[c] = target[c]
     return loss, n_pairs
@@ -528,16 +557,16 @@ def _scores(held, noise, pairs, scores):
 
 
 @numba.njit(cache=True, fastmath=FAST)
-def _sigmoid(scores, rest, chosen, shift, share, lr, h2, n2, c_held, c_noise, sigma, softplus):
+def _sigmoid(scores, rest, chosen, shift, share, lr, h2, n2, c_held, c_noise, table):
     """Scores become steps; gives the loss."""
     loss = 0.0
     for i in range(len(scores)):
         for n in range(len(chosen)):
             at = _entry(scores[i, n] - shift[chosen[n]])
             weight = share * rest[i, n]
-            loss += weight * softplus[at]
-            step = lr * weight * sigma[at]
-            curve = step * (np.float32(1) - sigma[at])
+            loss += weight * table[at, SOFTPLUS]
+            step = lr * weight * table[at, SIGMA]
+            curve = lr * weight * table[at, BEND]
             c_held[i] += curve * n2[n]
             c_noise[n] += curve * h2[i]
             scores[i, n] = -step
@@ -603,7 +632,7 @@ def _times_t(steps, held, d_noise):
 
 
 @numba.njit(cache=True, fastmath=FAST)
-def _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, d_held, c_held, d_outputs, c_outputs, sigma, softplus):
+def _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, d_held, c_held, d_outputs, c_outputs, table):
     """Each centre's own word against its hidden vectors, four of them at a time, so that the word's is read once for them."""
     loss = 0.0
     met, step = np.empty(len(held) + 3, np.int64), np.empty(len(held) + 3, np.float32)
@@ -633,9 +662,9 @@ def _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, 
                 loss -= score
             else:
                 at = _entry(score - shift[target[c]])
-                loss += softplus[len(softplus) - 1 - at]
-                step[j] = lr * (np.float32(1) - sigma[at])
-                curve = step[j] * sigma[at]
+                loss += table[len(table) - 1 - at, SOFTPLUS]
+                step[j] = lr * (np.float32(1) - table[at, SIGMA])
+                curve = lr * table[at, BEND]
                 c_held[i] += curve * o2
                 c_outputs[c] += curve * h2[i]
             back = d_held[i]
@@ -651,9 +680,7 @@ def _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, 
 
 
 @numba.njit(cache=True, fastmath=FAST)
-def _tree_pass(
-    held, target, first, last, own, outputs, tree_first, node, code, lr, d_held, c_held, d_outputs, c_outputs, r_outputs, sigma, softplus
-):
+def _tree_pass(held, target, first, last, own, outputs, tree_first, node, code, lr, d_held, c_held, d_outputs, c_outputs, r_outputs, table):
     """Each centre's way down the tree against its hidden vectors."""
     loss = 0.0
     longest = len(r_outputs) // len(target)
@@ -672,9 +699,9 @@ def _tree_pass(
                     for d in range(len(o)):
                         score += h[d] * o[d]
                     at = _entry(score)
-                    loss += softplus[at] if code[j] else softplus[len(softplus) - 1 - at]
-                    step = lr * (np.float32(1 - code[j]) - sigma[at])
-                    curve = lr * sigma[at] * (np.float32(1) - sigma[at])
+                    loss += table[at if code[j] else len(table) - 1 - at, SOFTPLUS]
+                    step = lr * (np.float32(1 - code[j]) - table[at, SIGMA])
+                    curve = lr * table[at, BEND]
                     c_held[i] += curve * o2
                     c_outputs[slot] += curve * _dot(h, h)
                     for d in range(len(o)):
@@ -685,15 +712,29 @@ def _tree_pass(
 
 
 def train_plain(
+    text: Text, chunks: Array, weights: Weights, parts: Parts, tree: Tree, chances: Array, shift: Array,
+    form: Form, lr: float, last_lr: float, seed: int, n_chunks: int,
+) -> tuple[float, int]:  # fmt: skip
+    """What `train` does, in batches of `n_chunks`."""
+    loss, n_pairs = 0.0, 0
+    for at in range(0, len(chunks), n_chunks):
+        rate, drawn = lr + (last_lr - lr) * at / len(chunks), int(_drawn(np.uint64(seed), at))
+        more, n_more = _batch_plain(text, chunks[at : at + n_chunks], weights, parts, tree, chances, shift, form, rate, drawn)
+        loss, n_pairs = loss + more, n_pairs + n_more
+    return loss, n_pairs
+
+
+def _batch_plain(
     text: Text, chunks: Array, weights: Weights, parts: Parts, tree: Tree, chances: Array, shift: Array, form: Form, lr: float, seed: int
 ) -> tuple[float, int]:
-    """What `train` does: all pairs of the batch, each step from the vectors as they were, then the sums."""
+    """All pairs of a batch, each step from the vectors as they were, then the sums."""
     steps = {name: np.zeros(matrix.shape) for name, matrix in weights._asdict().items()}
     bends = {name: np.zeros(len(matrix)) for name, matrix in weights._asdict().items()}
     loss, n_pairs = 0.0, 0
     for chunk in chunks:
-        chosen = _choose(np.uint64(seed), chunk * CHUNK, form.noise, chances, form.against)
-        for p in range(chunk * CHUNK, min(chunk * CHUNK + CHUNK, len(text.token))):
+        start = chunk * form.chunk
+        chosen = _choose(np.uint64(seed), start, form.noise, chances, form.against)
+        for p in range(start, min(start + form.chunk, len(text.token))):
             if text.token[p] == END:
                 continue
             target = int(text.token[p])
@@ -703,7 +744,7 @@ def train_plain(
                 for row, label, weight, wanted in _against_plain(target, chosen, held, weights, tree, shift, form):
                     loss += weight * (np.logaddexp(0, wanted) - (wanted if label else 0)) if form.against != SOFTMAX else 0
                     chance = 1 / (1 + np.exp(-wanted)) if form.against != SOFTMAX else wanted
-                    step, bend = lr * weight * (label - chance), lr * weight * chance * (1 - chance)
+                    step, bend = lr * weight * (label - chance), lr * weight * _bend_plain(wanted, form)
                     steps["outputs"][row] += step * held
                     bends["outputs"][row] += bend * (held @ held)
                     for name, at, slot, _ in sources:
@@ -717,6 +758,13 @@ def train_plain(
         if name == "documents" or form.learn_words:
             matrix += (steps[name] / np.maximum(1, bends[name])[:, None]).astype(np.float32)
     return loss, n_pairs
+
+
+def _bend_plain(score: float, form: Form) -> float:
+    """Of SOFTMAX, whose score is the word's chance, the second derivative."""
+    if form.against == SOFTMAX:
+        return score * (1 - score)
+    return float(np.tanh(abs(score) / 2) / (2 * abs(score))) if score else 0.25
 
 
 Source = tuple[str, int, int, float]  # matrix, row, slot of the hidden vector, and the share that it has in it

@@ -30,7 +30,7 @@ def test_documents_of_one_topic_lie_closer_than_documents_of_two(tmp_path, form)
     assert made.items() == [f"d{i}" for i in range(100)]
     assert made.read(columns=["count"])["count"].to_pylist() == [60] * 100
     cosine, alike = cosines(made.matrix()), np.equal.outer(np.arange(100) % 2, np.arange(100) % 2)
-    assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
+    assert cosine[alike].mean() > cosine[~alike].mean() + (0.3 if form == "dm_concat" else 0.5)
     slots = 3 if form == "dm_concat" else 1
     assert {name: matrix.shape for name, matrix in made.model()[1].items()} == {"words": (10, 8), "context": (10, 8 * slots)}
 
