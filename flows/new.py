@@ -53,6 +53,8 @@ def new(root: Path, source: str, name: str | None, sample: int, force: bool) -> 
     Raises:
         Fault: the source cannot be looked at, the name is none or taken, or what was written is no parameter file.
     """
+    if sample < 0:
+        raise Fault(f"--sample is {sample}; it must be a number of documents, or 0 for all")
     main = main_checkout(root)
     name = name or named_after(source, sample)
     experiments.check_name(name)

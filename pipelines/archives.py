@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from pipelines.errors import Fault
@@ -26,7 +26,7 @@ Files = Iterator[tuple[str, IO[bytes]]]
 
 
 def is_archive(path: Path) -> bool:
-    return path.is_file() and path.name.endswith(ENDINGS)
+    return path.is_file() and path.name.lower().endswith(ENDINGS)
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def opened(path: Path, most: int = LARGEST_DOWNLOAD) -> Iterator[Files]:
         Fault: from reading: it is no whole archive, or has in it what is named above.
     """
     try:
-        yield _counted(path, _of_zip(path, most) if path.suffix == ".zip" else _of_tar(path, most), honest_size(path, most))
+        yield _counted(path, _of_zip(path, most) if path.suffix.lower() == ".zip" else _of_tar(path, most), honest_size(path, most))
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as err:
         raise Fault(f"{path} is not a whole archive: {str(err) or type(err).__name__}. Fetch it again, or unpack it by hand") from err
 
@@ -74,12 +74,13 @@ def _of_zip(path: Path, most: int) -> Iterator[tuple[str, int, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
-            _refuse(path, member.filename, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
+            name = member.filename.replace("\\", "/")  # as some programs on Windows write it
+            _refuse(path, name, plain=kind in (0, stat.S_IFREG, stat.S_IFDIR))
             if member.flag_bits & 1:
-                raise Fault(f"{path}: {member.filename!r} is encrypted. Unpack it by hand, and name the folder")
-            if not member.is_dir():
+                raise Fault(f"{path}: {name!r} is encrypted. Unpack it by hand, and name the folder")
+            if not name.endswith("/"):
                 with archive.open(member) as stream:  # which gives no more than file_size
-                    yield member.filename, member.file_size, stream
+                    yield name, member.file_size, stream
 
 
 def _of_tar(path: Path, most: int) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -101,7 +102,7 @@ class _Member(tarfile.TarInfo):
 
 
 def _refuse(path: Path, name: str, plain: bool) -> None:
-    if name.startswith("/") or ".." in PurePosixPath(name).parts or not plain:
+    if name.startswith("/") or PureWindowsPath(name).is_absolute() or ".." in PurePosixPath(name).parts or not plain:
         raise Fault(
             f"{path} holds {name!r}, a link, a device or a path out of its folder. No archive of documents has such; fetch it from where you "
             "trust it, or take that out"

@@ -50,8 +50,9 @@ class Cleaning(Knobs):
     mask_emails: bool = False  # an e-mail address becomes <email>
     min_characters: int = Field(1, ge=1)  # a shorter document is rejected
     max_characters: int = Field(0, ge=0)  # of a longer one the start is kept; 0 keeps all
-    # Twice the same text, letters and digits compared: what follows the first in its split is dropped. Not from valid
-    # and test, where it would be another test than everybody else's.
+    # Twice the same text, letters and digits compared: what follows the first in its split is dropped, so that rows in
+    # another order may keep another copy, with its id and label. Not from valid and test, where it would be another test
+    # than everybody else's.
     duplicates: list[Literal["train", "valid", "test", "unlabelled"]] = Field([])
     leaks: bool = True  # what stands in valid or test is dropped from train and unlabelled; what stands in test from valid
     # as `leaks`, for texts whose sets of five words in a row have at least this Jaccard similarity, by MinHash; 0 is off
@@ -91,11 +92,27 @@ class Cleaned(NamedTuple):
 
 # the steps
 
-BLOCK = "address|article|aside|blockquote|br|dd|div|dl|dt|fieldset|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|td|th|tr|ul"
-INLINE = (
-    "a|abbr|b|bdi|bdo|big|body|button|caption|center|cite|code|col|del|dfn|em|font|head|html|i|img|input|ins|kbd|label|link|mark|meta|nobr|"
-    "option|q|s|samp|select|small|span|strike|strong|sub|sup|tbody|tfoot|thead|title|tt|u|var"
+BLOCKS = (  # names of elements, of HTML today and of before
+    "address|article|aside|blockquote|br|dd|details|dialog|dir|div|dl|dt|fieldset|figcaption|figure|footer|form|h[1-6]|header|hgroup|"
+    "hr|li|main|menu|nav|ol|p|pre|section|summary|table|td|th|tr|ul"
 )
+INLINES = (
+    "a|abbr|acronym|applet|area|audio|b|base|basefont|bdi|bdo|big|blink|body|button|canvas|caption|center|cite|code|col|colgroup|data|"
+    "datalist|del|dfn|em|embed|font|frame|frameset|head|html|i|iframe|img|input|ins|kbd|label|legend|link|map|mark|marquee|math|meta|"
+    "meter|nobr|noframes|noscript|object|optgroup|option|output|param|picture|progress|q|rp|rt|ruby|s|samp|script|search|select|slot|"
+    "small|source|span|strike|strong|style|sub|sup|svg|tbody|template|textarea|tfoot|thead|time|title|track|tt|u|var|video|wbr"
+)
+# of an attribute the value may hold > in quotes; without a value are these alone, else `a <b then c> d` would be a tag
+VALUE = r"""[a-z_:@][\w:.@-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>]+)"""
+SWITCH = (
+    "(?:async|autofocus|autoplay|border|checked|compact|controls|declare|default|defer|disabled|download|hidden|ismap|loop|multiple|muted|"
+    "nohref|noresize|noshade|novalidate|nowrap|open|playsinline|readonly|required|reversed|selected)"
+)
+ATTRIBUTES = rf"(?:\s*(?:\s|/)\s*(?:{VALUE}|{SWITCH}))*[\s/]*"
+BLOCK = rf"</?(?:{BLOCKS}){ATTRIBUTES}>"
+# a name that is none has at least a value in quotes: an element of XML or of somebody's own
+INLINE = rf"""</?(?:{INLINES}){ATTRIBUTES}>|<[a-z][\w:.-]*\s+[a-z_:@][\w:.@-]*\s*=\s*(?:"[^"]*"|'[^']*'){ATTRIBUTES}>"""
+UNSEEN = r"<!--.*?-->|<script\b.*?</script\s*>|<style\b.*?</style\s*>|<svg\b.*?</svg\s*>|<!(?:doctype\b|\[(?:if|endif)\b)[^<>]*>"
 URL = r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
 EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 HEADER = r"\A(?:[A-Za-z][A-Za-z-]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+\s*\n"
@@ -107,9 +124,9 @@ CONTROL = r"[\x{feff}\x{200b}\x01-\x08\x0b-\x1f\x7f-\x{9f}]"
 
 def without_html(texts: pa.Array) -> pa.Array:
     """Breaks and blocks become a new line, known tags nothing; <grin> and the like are the author's words."""
-    texts = pc.replace_substring_regex(texts, r"(?is)<!--.*?-->|<(?:script|style)\b.*?</(?:script|style)\s*>", "")
-    texts = pc.replace_substring_regex(texts, rf"(?i)[ \t\n]*(?:</?(?:{BLOCK})(?:\s[^<>]*)?/?>\s*)+", "\n")
-    texts = pc.replace_substring_regex(texts, rf"(?i)</?(?:{INLINE})(?:\s[^<>]*)?/?>", "")
+    texts = pc.replace_substring_regex(texts, rf"(?is){UNSEEN}", "")
+    texts = pc.replace_substring_regex(texts, rf"(?i)[ \t\n]*(?:{BLOCK}\s*)+", "\n")
+    texts = pc.replace_substring_regex(texts, rf"(?i){INLINE}", "")
     if pc.any(pc.match_substring(texts, "&")).as_py():
         texts = pa.array([unescape(text) for text in texts.to_pylist()], texts.type)
     return texts
@@ -176,10 +193,12 @@ def cleaned(piece: Piece, params: Cleaning) -> Cleaned:
     bits = bits[length > 0]
     batch = without(batch, rejects, pa.array(length == 0), "is empty")
     plain = normalised(batch.column("text"))
+    whole = (batch.column(name).cast(pa.large_string()) for name in ("label", "group", "text"))
     seen = {
         "id": hashes(batch.column("id")),
         "text": hashes(plain),
         "group": hashes(batch.column("group")),
+        "tie": hashes(pc.binary_join_element_wise(*whole, pa.scalar("\0", pa.large_string()), null_handling="replace"))[:, 0].copy(),
         "split": split_of(batch).fill_null(UNKNOWN).to_numpy(zero_copy_only=False).astype(np.int8),
         "time": batch.column("time").fill_null(np.nan).to_numpy(zero_copy_only=False),
         "changes": bits,

@@ -1,14 +1,17 @@
 """Columns: which column of a table of records is what. What the sources with columns (CSV, JSON lines, Parquet) share."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from pipelines.cleaning import EXCERPT, Reject
 from pipelines.documents import Documents
 from pipelines.errors import Fault, nearest
+
+T = TypeVar("T")
 
 
 class Columns(Documents):
@@ -45,16 +48,20 @@ def record(values: dict[str, Any], where: str, row_id: str) -> dict[str, Any] | 
     """One record of documents.RECORD from the cells of a row: text of any kind of cell, or why it is none.
 
     Args:
-        values: column of a record -> cell.
+        values: column of a record -> cell, or the exception in its place.
         row_id: what the document is called when it has no id of its own.
     """
     made: dict[str, Any] = {"where": where, "id": row_id}
     for name, value in values.items():
+        if isinstance(value, Exception):
+            return Reject(where, f"has a {name} that cannot be read: {value}")
         if name == "time":
             try:
                 made["time"] = seconds(value)
             except ValueError:
-                return Reject(where, f"has time {value!r}, neither a number nor a date as ISO 8601 has it")
+                return Reject(where, f"has time {repr(value)[:EXCERPT]}, neither a number nor a date as ISO 8601 has it")
+            except OverflowError:
+                return Reject(where, f"has time {repr(value)[:EXCERPT]}, which is out of range")
             continue
         if name != "text" and isinstance(value, (dict, list, tuple)):
             what = "an object" if isinstance(value, dict) else "a list"
@@ -116,6 +123,16 @@ def seconds(value: Any) -> float | None:
     if not isinstance(value, datetime):
         raise ValueError(f"{value!r} is no time")
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+
+def decoded(lines: Iterator[T], path: Path, encoding: str | None) -> Iterator[T]:
+    """The lines of a file. Raises Fault where its encoding is one that cannot pass over what it does not know, as idna."""
+    try:
+        yield from lines
+    except UnicodeDecodeError:  # which says the byte
+        raise
+    except UnicodeError as err:
+        raise Fault(f"{path} cannot be read with encoding {encoding!r}: {err}. Name the one that it has as `encoding`") from err
 
 
 def ids(row: int, file: str, several: bool) -> str:

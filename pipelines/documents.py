@@ -147,7 +147,7 @@ class Index:
 
     id, text, group: (n, 2) uint64 hashes, of the text in its normalised form; a group of zeros is none.
     label: int32, a place in `labels`, or UNKNOWN. split: int8, a place in SPLITS, or UNKNOWN: to be drawn.
-    time: float64 or NaN. changes: uint16, a bit for each of CHANGES. minhash: (n, 128) uint32, where it is asked for.
+    time: float64 or NaN. tie: uint64, a hash of text as it is, label and group. changes: uint16, a bit for each of CHANGES. minhash: (n, 128) uint32, where it is asked for.
     """
 
     def __init__(self) -> None:
@@ -240,12 +240,19 @@ def taken_up(path: Path) -> Iterator[pa.RecordBatch]:
 # between the two: who is where, and who is dropped
 
 
+def drawn_by(index: Index, named: bool, seed: int) -> np.ndarray:
+    """What orders the documents of a draw: their ids, or their texts; copies of a text by all that else is in them."""
+    if named:
+        return kernel.keys(index["id"][:, 0], seed)
+    return kernel.ranks(kernel.keys(index["text"][:, 0], seed), index["tie"])
+
+
 def divided(index: Index, params: Documents, named: bool, run: Run) -> np.ndarray:
     """The place in SPLITS of each document, int8: as the source gives it, or drawn by seed. Raises Fault."""
     split = index["split"].copy()
     has_label = index["label"] != UNKNOWN
     given = split != UNKNOWN
-    key = kernel.keys((index["id"] if named else index["text"])[:, 0], run.seed)
+    key = drawn_by(index, named, run.seed)
     if given.any():
         missing = ~given & has_label
         if missing.any():
@@ -305,8 +312,8 @@ def drops(index: Index, split: np.ndarray, kept: np.ndarray, params: Documents, 
     if params.limit:
         there = np.flatnonzero(kept)
         # another draw than that of the splits, so that they keep their shares; no run has such a seed
-        key = kernel.keys(index["id" if named else "text"][there, 0], run.seed + 2**32)
-        yield "limit", there[kernel.beyond(params.limit, key, index["label"][there])]
+        key = drawn_by(index, named, run.seed + 2**32)
+        yield "limit", there[kernel.beyond(params.limit, key[there], index["label"][there])]
 
 
 def near(minhash: np.ndarray, split: np.ndarray, similarity: float) -> np.ndarray:

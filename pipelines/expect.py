@@ -74,9 +74,16 @@ def check(root: Path, noun: str, row: str) -> None:
     token_text = json.dumps({"artifact": digest, "suite": report["suite"], "checked": checked}, indent=1, ensure_ascii=False)
     layout.write_aside(token, token_text + "\n")
     records.write(root, f"check/{noun}", row, digest)
-    n_hold = len(results) - len(warned)
-    told = f"{n_hold} of {len(results)} expectations hold, {len(warned)} warn" if warned else f"all {n_hold} expectations hold"
-    print(f"check {artifact.name}: {told}", flush=True)
+    print(f"check {artifact.name}: {_told(results)}", flush=True)
+
+
+def _told(results: list[dict[str, Any]]) -> str:
+    """Of an open gate: what was not asked does not hold."""
+    n_unasked = sum(not result["asked"] for result in results)
+    n_warned = sum(not result["success"] for result in results)
+    n_hold = len(results) - n_unasked - n_warned
+    parts = [f"{n_hold} expectations hold"] + [f"{n_warned} warn"] * bool(n_warned) + [f"{n_unasked} could not be asked"] * bool(n_unasked)
+    return ", ".join(parts) if len(parts) > 1 else f"all {parts[0]}"
 
 
 def _lines(artifact: Artifact, results: list[dict[str, Any]]) -> list[str]:

@@ -65,7 +65,7 @@ class Labels:
 def rows(path: Path) -> Iterator[tuple[str, str | None, str | None]]:
     """(place, id, label) of each row. Raises Fault when the file is no such table."""
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             file = pq.ParquetFile(path)
             _check(file.schema_arrow.names, path)
             number = 0

@@ -32,7 +32,7 @@ from pipelines.errors import Fault
 from pipelines.expect import sentences
 from pipelines.params import World, load_yaml
 from pipelines.registry import MAKER, NOUNS, VERBS
-from pipelines.report_text import markdown, seconds, size, splits_of, terminal
+from pipelines.report_text import markdown, seconds, sharing, size, splits_of, terminal
 from pipelines.setting import Read, held_out_text, sentence, setting
 
 T = TypeVar("T")
@@ -121,6 +121,7 @@ def gather(root: Path) -> dict[str, Any]:
         "corpora": [(stage.row, facts) for stage, facts in _read_each(stages, Corpus, missing, _splits)],
         "tokens": [(stage.row, facts) for stage, facts in _read_each(stages, Tokens, missing, _token_facts)],
         "settings": _settings(stages),
+        "collisions": [(stage.row, facts) for stage, facts in _read_each(stages, Counts, missing, _collisions)],
         "scores": tables,
         "best": [line for stage, frame in tables.values() for line in _best(stage.row, frame)],
         "curves": [(stage.key, stage.artifact.curve()) for stage in stages if stage.artifact and stage.artifact.curve()],
@@ -229,6 +230,12 @@ def _token_facts(tokens: Tokens) -> dict[str, Any]:
     return {"splits": splits, "vocabulary": tokens.n_rows("vocab")}
 
 
+def _collisions(counts: Counts) -> dict[str, int] | None:
+    """Of tokens hashed into buckets, as the method `documents` counts them; None where each has a column of its own."""
+    rows = _read_csv(counts.folder / "collisions.csv")
+    return {key: int(value) for key, value in rows[0].items()} if rows else None
+
+
 def _settings(stages: Sequence[Stage]) -> list[dict[str, str]]:
     """Of each classifier, whether it is inductive or transductive, and by which rows."""
     rows = {stage.key: Read(stage.verb, stage.method, stage.written, stage.reads) for stage in stages}
@@ -282,7 +289,9 @@ def page(run: dict[str, Any]) -> str:
     """The HTML; Jinja escapes all that comes from data."""
     here = Path(__file__).parent
     jinja = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.globals.update(figure=figure, seconds=seconds, size=size, metrics=METRICS, n_readings=n_readings, splits_of=splits_of)
+    jinja.globals.update(
+        figure=figure, seconds=seconds, size=size, metrics=METRICS, n_readings=n_readings, splits_of=splits_of, sharing=sharing
+    )
     stages = run["stages"]
     times = [stage.seconds for stage in stages if stage.seconds is not None]
     evaluations = [_evaluation(stage, frame) for stage, frame in run["scores"].values()]

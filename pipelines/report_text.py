@@ -36,6 +36,10 @@ def markdown(run: dict[str, Any]) -> str:
             ["tokens", "split", "tokens", "median length", "unknown"],
             [[row, split["split"], f"{split['tokens']:,}", f"{split['median']:g}", f"{split['unknown']:.2%}"] for row, split in splits_of(run["tokens"])],
         ),
+        *(["", _table(
+            ["counts", "tokens", "buckets", "buckets in use", "tokens that share theirs"],
+            [[row, *(f"{it[key]:,}" for key in ("tokens", "buckets", "buckets_used")), sharing(it)] for row, it in run["collisions"]],
+        )] if run["collisions"] else []),
         "\n## Inductive or transductive\n",
         _table(["classifier", "setting", "held-out text in what it was trained on"], [[it["of"], it["setting"], it["seen"]] for it in run["settings"]]),
         "\n## Gates\n",
@@ -99,6 +103,10 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 def splits_of(facts: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
     return [(row, split) for row, fact in facts for split in fact["splits"]]
+
+
+def sharing(collisions: dict[str, int]) -> str:
+    return f"{collisions['tokens_sharing']:,} ({collisions['tokens_sharing'] / max(collisions['tokens'], 1):.1%})"
 
 
 def seconds(value: float | None) -> str:

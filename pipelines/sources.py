@@ -99,6 +99,8 @@ def located(source: str) -> Path:
     path = Path(source)
     if not path.exists():
         there = [str(it) for it in path.parent.iterdir()] if path.parent.is_dir() else []
+        if path.is_symlink():
+            raise Fault(f"source {source} is a link that leads nowhere, to {os.readlink(path)}. Name what it should lead to")
         raise Fault(f"source {source} is missing. Put it there, or name another as `source`.{nearest(source, there)}")
     return path
 
@@ -135,19 +137,21 @@ def _expanded(source: str, run: Run, suffixes: Sequence[str], sha256: str | None
     path = located(source)
     if path.is_file():
         return [path]
-    inside = sorted(it for it in path.iterdir() if it.is_file() and not it.name.startswith(".") and _is_one(it, suffixes))
+    inside = sorted(it for it in path.iterdir() if it.is_file() and not it.name.startswith(".") and ends_in(it, suffixes))
     if not inside:
         raise Fault(f"source {source} is a folder without a file {' or '.join('*' + suffix for suffix in suffixes) or 'in it'}")
     return inside
 
 
-def _is_one(path: Path, suffixes: Sequence[str]) -> bool:
-    return not suffixes or unpacked_name(path).endswith(tuple(suffixes))
+def ends_in(path: Path, suffixes: Sequence[str]) -> bool:
+    """Whether a file is one of those that are meant; all are, when no suffix is."""
+    return not suffixes or unpacked_name(path).lower().endswith(tuple(suffix.lower() for suffix in suffixes))
 
 
 def unpacked_name(path: Path) -> str:
-    """`a.csv` of a.csv and of a.csv.gz."""
-    return path.stem if path.suffix in COMPRESSED else path.name
+    """`a.csv` of a.csv, of a.CSV, and of a.csv.gz."""
+    name = Path(path.stem if path.suffix.lower() in COMPRESSED else path.name)
+    return name.stem + name.suffix.lower()
 
 
 def _fetched(url: str, run: Run, sha256: str | None) -> Path:
@@ -261,8 +265,8 @@ def unpacked(path: Path, most: int = LARGEST) -> io.BufferedReader:
     """
     kinds: dict[str, Any] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
     try:
-        if path.suffix in kinds:
-            return io.BufferedReader(_Unpacked(path, kinds[path.suffix](path), most), PIECE)
+        if (ending := path.suffix.lower()) in kinds:
+            return io.BufferedReader(_Unpacked(path, kinds[ending](path), most), PIECE)
         return path.open("rb", PIECE)
     except OSError as err:
         raise Fault(f"{path} cannot be read: {err.strerror or err}") from err
@@ -320,7 +324,7 @@ def marked_encoding(start: bytes) -> str:
 def known_encoding(said: str) -> None:
     try:
         "".encode(said)
-    except LookupError:
+    except (LookupError, UnicodeError):  # the second: `undefined` refuses everything
         raise Fault(f"encoding {said!r} is not known; utf-8, latin-1, cp1252 and utf-16 are, for instance") from None
 
 

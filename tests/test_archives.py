@@ -53,6 +53,9 @@ def test_the_files_of_every_kind_of_archive_are_read_and_written(tmp_path, endin
     assert archives.is_archive(path)
     assert contents(path).items() >= FILES.items()
     assert unpacked(path) == FILES
+    loud = path.rename(tmp_path / f"TEXTS{ending.upper()}")
+    assert archives.is_archive(loud)
+    assert contents(loud).items() >= FILES.items()
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
@@ -62,6 +65,13 @@ def test_a_path_out_of_the_archive_is_refused_and_nothing_is_written_there(tmp_p
     with pytest.raises(Fault, match=f"holds '{name}', a link, a device or a path out of its folder"):
         unpacked(path)
     assert not list(tmp_path.rglob("x.txt"))
+
+
+@pytest.mark.parametrize("name", ["..\\x.txt", "a\\..\\..\\x.txt", "\\x.txt", "C:\\x.txt"])
+def test_a_backslash_in_a_zip_separates_folders_and_leads_out_no_more_than_a_slash(tmp_path, name):
+    assert unpacked(archive(tmp_path / "texts.zip", {"texts\\": b"", "texts\\a\\1.txt": b"one"})) == {"texts/a/1.txt": b"one"}
+    with pytest.raises(Fault, match="a link, a device or a path out of its folder"):
+        contents(archive(tmp_path / "out.zip", {name: b"x"}))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])

@@ -38,6 +38,10 @@ def test_a_cell_that_is_no_time_rejects_its_record(cell):
     assert isinstance(record({"text": "a", "time": cell}, "row 1", "d1"), Reject)
 
 
+def test_a_time_that_is_out_of_range_rejects_its_record():
+    assert record({"text": "a", "time": 10**400}, "row 1", "d1") == Reject("row 1", f"has time 1{'0' * 79}, which is out of range")
+
+
 def test_a_record_has_its_own_id_or_that_of_its_row():
     assert record({"text": "a"}, "row 1", "d1") == {"where": "row 1", "id": "d1", "text": "a"}
     assert record({"text": "a", "id": 7}, "row 1", "d1") == {"where": "row 1", "id": "7", "text": "a"}

@@ -60,6 +60,12 @@ LABELLED = [{"text": f"text {i}", "label": "ab"[i % 3 == 0], "group": f"g{i // 4
         ("html", "AT&amp;T &lt;b&gt; caf&eacute; &#39;x&#39;", "AT&T <b> café 'x'"),
         ("html", "a<!-- hidden -->b<script>x<y</script>c", "abc"),
         ("html", '<a href="http://x.org">link</a>', "link"),
+        ("html", "if a<b then c>d, i<u and j>k", "if a<b then c>d, i<u and j>k"),
+        ("html", "<img alt=\"1>0\">t<a title='it''s' href='x>y'>l</a>", "tl"),
+        ("html", '<font color="red>bad</font> <input checked/><A HREF=x.org/a?b=c>well</A>', "bad well"),
+        ("html", '<video controls src=x>v</video><iframe src="x"></iframe>i<o:p class="x">o', "vio"),
+        ("html", '<!DOCTYPE html><html lang=en>a<svg width="1"><title>x</title><g></g></svg>b</html>', "ab"),
+        ("html", "a <foo@bar.com> <http://x.org> vector<int> <- ->", "a <foo@bar.com> <http://x.org> vector<int> <- ->"),
         ("nfkc", "o\ufb03ce \uff21 2\u00b2", "office A 22"),
         ("nfkc", "e\u0301", "é"),
         ("control", "a\x07b\x1bc\x7fd\x85e", "a b c d e"),
@@ -322,6 +328,20 @@ def test_the_same_seed_gives_the_same_split_whatever_the_order_of_the_rows(tmp_p
         return {row["text"]: row["split"] for row in corpus}
 
     assert parts([rows[i] for i in order]) == parts(rows)
+
+
+@pytest.mark.parametrize("knobs", [{"divide": "random"}, {"divide": "stratified"}, {"divide": "time"}, {"limit": 7}])
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_of_a_text_with_other_labels_or_spelling_fall_the_same_way_whatever_the_order_of_the_rows(tmp_path, knobs, seed):
+    texts = [[f"Text {i // 6}", f"text {i // 6}!"][i % 2] for i in range(60)]
+    rows = [{"text": text, "label": "abc"[i % 3], "group": f"g{i % 6}", "time": 1.0} for i, text in enumerate(texts)]
+
+    def parts(rows):
+        rows = [{**row, "id": f"row-{place}"} for place, row in enumerate(rows)]
+        corpus = made(tmp_path, rows, named=False, seed=seed, leaks=False, **knobs).read(columns=["text", "label", "group", "split"])
+        return sorted(tuple(row.values()) for row in corpus.to_pylist())
+
+    assert parts(rows) == parts(rows[::-1]) == parts(rows[30:] + rows[:30])
 
 
 @pytest.mark.parametrize("divide", ["stratified", "random", "group", "blocks"])

@@ -15,6 +15,7 @@ from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
+from pipelines.cooccur import documents as bags
 from pipelines.evaluate import classification
 from pipelines.method import Run
 from pipelines.report import gather, page, report
@@ -213,6 +214,23 @@ def test_facts_of_the_corpus_are_counted(whole):
     ((_, tokens),) = run["tokens"]
     assert [(s["split"], s["tokens"], s["unknown"]) for s in tokens["splits"][:2]] == [("train", 4, 0.25), ("valid", 1, 0.0)]
     assert tokens["vocabulary"] == 2
+
+
+def test_tokens_that_share_a_bucket_are_told_and_nothing_where_none_are_hashed(whole, tmp_path):
+    assert "bucket" not in markdown(gather(whole)) + page(gather(whole))
+    root = tmp_path / "hashed"
+    shutil.copytree(whole, root)
+    rows = [*ROWS, ("cooccur", "counts", "hash", ["tokens/words"])]
+    (root / "dvc.yaml").write_text(json.dumps({"stages": {f"{verb}-{row}": stage(verb, row, reads) for verb, _, row, reads in rows}}))
+    corpus_tokens = Tokens(root / layout.artifact("tokens", "words"))
+    bags.cooccur(corpus_tokens, bags.Params(buckets=1), Run(root / layout.artifact("counts", "hash")))
+    (table,) = [line for line in markdown(gather(root)).splitlines() if line.startswith("| hash | 1 |")]
+    assert table == "| hash | 1 | 1 | 1 | 0 (0.0%) |"
+    assert "Tokens hashed into buckets" in page(gather(root))
+    path = root / layout.artifact("counts", "hash") / "collisions.csv"
+    path.write_text("tokens,buckets,buckets_used,tokens_sharing\n3000,512,500,2960\n")
+    assert "| hash | 3,000 | 512 | 500 | 2,960 (98.7%) |" in markdown(gather(root))
+    assert '<td class="n">500<td class="n">2,960 (98.7%)' in page(gather(root))
 
 
 def test_cost_is_that_of_the_run_that_made_the_artifact(whole, tmp_path):

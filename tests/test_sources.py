@@ -49,6 +49,20 @@ def test_a_folder_gives_its_files_by_name_with_the_endings_that_are_meant(folder
     assert [path.name for path in found] == ["a.csv", "b.csv", "c.csv.gz"]
 
 
+def test_endings_of_files_in_a_folder_may_have_large_letters(folder, tmp_path):
+    written(folder / "D.CSV", b"x")
+    written(folder / "E.Csv.GZ", b"x")
+    found = sources.files(str(folder), run_in(tmp_path), (".csv",))
+    assert [path.name for path in found] == ["D.CSV", "E.Csv.GZ", "a.csv", "b.csv", "c.csv.gz"]
+
+
+def test_a_link_that_leads_nowhere_is_called_one(tmp_path):
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with pytest.raises(Fault, match="round is a link that leads nowhere, to .*round. Name what it should lead to") as caught:
+        sources.located(str(tmp_path / "round"))
+    assert "Did you mean" not in str(caught.value)
+
+
 def test_a_pattern_a_list_and_a_data_set_give_files_each_once(folder, tmp_path, monkeypatch):
     run = run_in(tmp_path)
     assert [path.name for path in sources.files(f"{folder}/**/*.csv", run)] == [".hidden.csv", "a.csv", "b.csv", "d.csv"]
@@ -251,6 +265,9 @@ def test_a_compressed_file_is_read_as_what_is_in_it_and_a_cut_or_false_one_refus
     path = written(tmp_path / f"a.csv{ending}", packed(CONTENT))
     assert sources.opened(path).read() == CONTENT
     assert sources.unpacked_name(path) == "a.csv"
+    loud = written(tmp_path / f"A.CSV{ending.upper()}", packed(CONTENT))
+    assert sources.opened(loud).read() == CONTENT
+    assert sources.unpacked_name(loud) == "A.csv"
     for content in (packed(CONTENT)[:-20], CONTENT):
         written(path, content)
         with pytest.raises(Fault, match=rf"is not a whole {ending[1:]} file"):

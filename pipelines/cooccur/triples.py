@@ -120,7 +120,7 @@ class Piece(NamedTuple):
 def _pieces(path: Path) -> Iterator[Piece]:
     """Raises Fault for a file that is empty, or ends within a record."""
     # a file that is not compressed is opened as it is: any bytes may stand at its start
-    with where_from.opened(path) if path.suffix in where_from.COMPRESSED else path.open("rb") as file:
+    with where_from.opened(path) if path.suffix.lower() in where_from.COMPRESSED else path.open("rb") as file:
         before = 0
         while piece := _full(file, READ * RECORD.itemsize):
             n, left = divmod(len(piece), RECORD.itemsize)

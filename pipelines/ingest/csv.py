@@ -7,6 +7,7 @@ source  RFC 4180 (the format); read by Python's csv module, a row at a time
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,14 +18,18 @@ from pydantic import Field
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
 from pipelines.cleaning import EXCERPT, Reject
-from pipelines.columns import Columns, ids, record
+from pipelines.columns import Columns, decoded, ids, record
 from pipelines.documents import gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
 
 SUFFIXES = (".csv", ".tsv", ".tab")
 LARGEST_CELL = 2**27  # characters; a quote that is never closed holds so many, four bytes each, before it is found out
-LOOKS_LIKE_ROWS = 5  # lines inside one cell, with as many separators each as a row has
+LOOKS_LIKE_ROWS = 5  # lines inside one cell, with as many separators each as a row has: enough, whatever stands in them
+
+LINE_END = re.compile(r"\r\n?|\n")
+FILLED = re.compile(r"\S")
+WORD = re.compile(r"\S+")
 
 
 class Params(Columns):
@@ -48,9 +53,11 @@ def read(files: list[Path], params: Params) -> Iterator[dict[str, Any] | Reject]
         with where_from.opened(path) as stream, io.TextIOWrapper(stream, found, errors="surrogateescape", newline="") as text:
             tab = where_from.unpacked_name(path).endswith((".tsv", ".tab"))
             lines = iter(partial(text.readline, LARGEST_CELL), "")  # a file without a line end is not read as a whole
-            rows = csv.reader(lines, delimiter=params.separator or ("\t" if tab else ","), strict=True)
+            rows = csv.reader(decoded(lines, path, found), delimiter=params.separator or ("\t" if tab else ","), strict=True)
+            start = 1
             try:
-                header = next(rows, None)
+                while (header := next(rows, None)) == []:  # an empty line is no header
+                    start = rows.line_num + 1
                 if not header:
                     raise Fault(f"{path} has no header; it must have a line that names the columns, and a row for each document")
                 if any("\0" in column for column in header):
@@ -62,7 +69,7 @@ def read(files: list[Path], params: Params) -> Iterator[dict[str, Any] | Reject]
                 place = {name: header.index(column) for name, column in params.wanted().items()}
                 yield from _rows(rows, path, name, header, place, len(files) > 1)
             except csv.Error as err:
-                raise Fault(f"{path}: line 1 is no header: {err}") from err
+                raise Fault(f"{path}: line {start} is no header: {err}") from err
             except UnicodeDecodeError as err:
                 raise where_from.not_encoded(path, found, err) from err
 
@@ -106,10 +113,19 @@ def _taken_in(name: str, start: int, end: int) -> Iterator[Reject]:
 
 def _rows_inside(cells: list[str], separator: str) -> str | None:
     """The cell of a row that has taken in others, by a quote that was opened by mistake; None when there is none."""
-    for cell in cells:
-        if cell.count("\n") >= LOOKS_LIKE_ROWS:
-            inner = [line for line in cell.splitlines()[1:-1] if line]
-            alike = sum(line.count(separator) == len(cells) - 1 for line in inner)
-            if len(cells) > 1 and alike >= 0.9 * len(inner):
+    for place, cell in enumerate(cells):
+        lines = LINE_END.split(cell)
+        if len(lines) == 1 or len(cells) == 1:
+            continue
+        rows = [line.split(separator) for line in lines]  # as they would be without that quote
+        rows[0], rows[-1] = cells[:place] + rows[0], rows[-1] + cells[place + 1 :]
+        rows = [row for row in rows if row != [""]]
+        n_alike = sum(len(row) == len(cells) for row in rows)
+        if len(rows) > LOOKS_LIKE_ROWS and n_alike >= 0.9 * len(rows):
+            return cell
+        # prose has empty lines, blanks or line ends after its commas, and no column in which each line has one word
+        if all(lines) and n_alike == len(rows) and all(FILLED.match(it) for row in rows for it in row):
+            one_word = (all(WORD.fullmatch(it) for it in column) for column in zip(*rows, strict=True))
+            if any(one_word):
                 return cell
     return None

@@ -88,7 +88,7 @@ def documents(files: list[Path], folder: Path, labels: Labels, params: Params, r
 
 def n_parts(files: list[Path]) -> int:
     """A power of two. It decides no byte of the corpus: the parts follow each other in the order of the persons' hashes."""
-    n_bytes = sum(path.stat().st_size * (1 if path.suffix in (".csv", ".tsv", ".tab") else 10) for path in files)
+    n_bytes = sum(path.stat().st_size * (1 if path.suffix.lower() in (".csv", ".tsv", ".tab") else 10) for path in files)
     return min(MOST_PARTS, 1 << (n_bytes // PART_BYTES).bit_length())
 
 

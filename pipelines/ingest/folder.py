@@ -1,12 +1,13 @@
 """Folder: one's own documents, a text file each, in one folder a class, or in none.
 
 reads   source       a folder of files, or an archive of one: a folder in it is a class; or train, valid, test and unlabelled,
-                     with the classes in them
+                     or what is called otherwise and means these, with the classes in them
 writes  corpus       by name; doc_id is the file's name inside the source; splits as the folders are, else drawn by seed
 source  none; the layout is that of 20 Newsgroups, of IMDb's archive, and of scikit-learn's load_files
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ from pipelines.errors import Fault
 from pipelines.method import Run
 
 N_EXAMPLES = 5  # names in a message
+SPLIT_OF = {
+    **{name: name for name in SPLITS},
+    **dict.fromkeys(("training",), "train"),
+    **dict.fromkeys(("validation", "val", "dev"), "valid"),
+    **dict.fromkeys(("testing",), "test"),
+    **dict.fromkeys(("unlabeled", "unsup", "unsupervised"), "unlabelled"),
+}
 
 
 class Params(Documents):
@@ -59,23 +67,27 @@ def top(place: Path) -> Path:
 
 def read(root: Path, params: Params, run: Run) -> Iterator[dict[str, Any] | Reject | Skipped]:
     has_splits = top_is_splits(root, params.source)
-    n_files = n_others = 0
+    n_files = n_others = n_hidden = 0
     for path in inside(root, root.resolve()):
-        if params.suffixes and not where_from.unpacked_name(path).endswith(tuple(params.suffixes)):
+        if is_hidden(path):
+            n_hidden += 1
+            continue
+        if not where_from.ends_in(path, params.suffixes):
             if not n_others:
                 run.say(f"{path.relative_to(root)} and what else has none of the endings {', '.join(params.suffixes)} is left out")
             n_others += 1
             continue
         n_files += 1
         name = path.relative_to(root)
-        above = list(name.parts[:-1])
-        split = above.pop(0) if has_splits and above else None
-        yield document(path, name.as_posix(), "/".join(above), split, params.encoding)
+        split, label = folders(name, has_splits)
+        yield document(path, name.as_posix(), label, split, params.encoding)
     if not n_files:
         meant = " or ".join("*" + suffix for suffix in params.suffixes) or "any file"
         raise Fault(f"source {params.source} holds no file that is {meant}. Say which are meant as `suffixes`; an empty list takes all")
     if n_others:
         yield Skipped("other_files", n_others)
+    if n_hidden:
+        yield Skipped("hidden_files", n_hidden)
 
 
 def document(path: Path, name: str, label: str, split: str | None, encoding: str | None) -> dict[str, Any] | Reject:
@@ -95,24 +107,43 @@ def document(path: Path, name: str, label: str, split: str | None, encoding: str
     return record({"text": text, "label": label, "split": split}, name, name)
 
 
+def folders(name: Path, has_splits: bool) -> tuple[str | None, str]:
+    """(split, class) of a file, from the folders in which it lies."""
+    above = list(name.parts[:-1])
+    split = split_of(above.pop(0)) if has_splits and above else None
+    return split, "/".join(above)
+
+
+def split_of(name: str) -> str | None:
+    """test of test, Testing and 20news-bydate-test."""
+    return SPLIT_OF.get(re.split("[-_]", name.lower())[-1])
+
+
 def top_is_splits(root: Path, source: Path | str) -> bool:
     """Whether the folders of the source are splits, and no classes. Raises Fault where some are and some are not."""
-    folders = sorted(it.name for it in os.scandir(root) if it.is_dir() and not it.name.startswith("."))
-    others = [name for name in folders if name not in SPLITS]
-    if others and len(others) < len(folders):
+    there = sorted(it.name for it in os.scandir(root) if it.is_dir() and not is_hidden(it))
+    splits = [name for name in there if split_of(name)]
+    if not any(name in SPLITS or split_of(name) == "train" for name in splits):  # web-dev beside game-dev are classes
+        return False
+    if others := [name for name in there if not split_of(name)]:
         shown = ", ".join(others[:N_EXAMPLES]) + (", ..." if len(others) > N_EXAMPLES else "")
         raise Fault(
-            f"source {source} has folders that are splits ({', '.join(it for it in folders if it in SPLITS)}) beside others ({shown}). "
+            f"source {source} has folders that are splits ({', '.join(splits)}) beside others ({shown}). "
             f"Let all be classes, or all be splits ({', '.join(SPLITS)}) with the classes in them"
         )
-    return bool(folders) and not others
+    return True
+
+
+def is_hidden(entry: Path | os.DirEntry[str]) -> bool:
+    return entry.name.startswith(".")
 
 
 def inside(folder: Path, root: Path) -> Iterator[Path]:
-    """All files below, by name. Raises Fault for a link that leads out of `root`, and for one to a folder."""
+    """All files below, by name, and what is hidden, unopened. Raises Fault for a link that leads out of `root`, and for one to a folder."""
     for entry in sorted(os.scandir(folder), key=lambda it: it.name):
         path = folder / entry.name
-        if entry.name.startswith("."):
+        if is_hidden(entry):
+            yield path
             continue
         if entry.is_symlink():
             if not path.resolve().is_relative_to(root):

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
 from pipelines.cleaning import EXCERPT, Reject
-from pipelines.columns import Columns, ids, record
+from pipelines.columns import Columns, decoded, ids, record
 from pipelines.documents import gathered, write
 from pipelines.errors import Fault
 from pipelines.method import Run
@@ -41,7 +41,7 @@ def read(files: list[Path], params: Params) -> Iterator[dict[str, Any] | Reject]
     wanted = params.wanted()
     sought, there = set(wanted.values()), dict[str, None]()  # a column may be missing here and there, but not everywhere
     for path, name in zip(files, where_from.names(files), strict=True):
-        for number, line in where_from.lines(path, params.encoding):
+        for number, line in decoded(where_from.lines(path, params.encoding), path, params.encoding):
             if not line or line.isspace():
                 continue
             where = f"{name}: line {number}"

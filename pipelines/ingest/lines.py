@@ -17,7 +17,7 @@ from pydantic import Field
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import Corpus
 from pipelines.cleaning import EXCERPT, Reject, record_batch
-from pipelines.columns import ids, not_text
+from pipelines.columns import decoded, ids, not_text
 from pipelines.documents import Documents, Record, Skipped, write
 from pipelines.method import Run
 
@@ -42,7 +42,7 @@ def ingest(params: Params, run: Run) -> Corpus:
 
 def read(files: list[Path], params: Params) -> Iterator[Record]:
     for path, name in zip(files, where_from.names(files), strict=True):
-        for first, lines in where_from.blocks(path, params.encoding):
+        for first, lines in decoded(where_from.blocks(path, params.encoding), path, params.encoding):
             there = pc.greater(pc.binary_length(pc.ascii_trim_whitespace(lines.view(pa.large_string()))), 0)
             numbers = pc.add(pc.indices_nonzero(there), first).to_pylist()
             if len(numbers) < len(lines):

@@ -132,10 +132,21 @@ def numbers_of(cells: pa.Array) -> pa.Array | None:
 
 
 def cells_of(cells: pa.Array) -> list[Any]:
-    """As Python has them; texts as bytes, which need not be UTF-8."""
+    """As Python has them, which has no year after 9999, an exception in the place of such a one; texts as bytes, which need not be UTF-8."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
-    return (cells.cast(pa.large_binary()) if _is_text(cells.type) else cells).to_pylist()
+    cells = cells.cast(pa.large_binary()) if _is_text(cells.type) else cells
+    try:
+        return cells.to_pylist()
+    except (OverflowError, ValueError):
+        return [_cell(cell) for cell in cells]
+
+
+def _cell(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError) as err:
+        return err
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -45,6 +45,13 @@ def keys(hashed: np.ndarray, seed: int) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
+def ranks(key: np.ndarray, tie: np.ndarray) -> np.ndarray:
+    """The place of each item in the order of `key`, of equal ones in that of `tie`: (n,) int64."""
+    place = np.empty(len(key), np.int64)
+    place[np.lexsort((tie, key))] = np.arange(len(key))
+    return place
+
+
 def same(hashed: np.ndarray) -> np.ndarray:
     """A number for each item, (n,) int64, equal for equal hashes of (n, 2) uint64."""
     order = np.argsort(hashed[:, 0], kind="stable")
@@ -68,7 +75,7 @@ def drawn(key: np.ndarray, strata: np.ndarray, shares: dict[int, float]) -> np.n
     """Each stratum's items into parts of the given shares, by key.
 
     Args:
-        key: (n,) uint64. strata: (n,) int, the class of each.
+        key: (n,) int. strata: (n,) int, the class of each.
 
     Returns:
         (n,) int8. A stratum of more items than there are shares has one in each part.

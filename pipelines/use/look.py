@@ -22,11 +22,13 @@ import numpy as np
 
 from pipelines import archives
 from pipelines import sources as where_from
+from pipelines.artifacts.corpus import SPLITS
 from pipelines.errors import Fault
 from pipelines.ingest import dna, folder, jsonl, parquet
 from pipelines.use.propose import choose, clean, label_of
 from pipelines.use.seen import (
     OTHERS,
+    SEPARATORS,
     TABLES,
     Document,
     Figures,
@@ -39,6 +41,7 @@ from pipelines.use.seen import (
     first_lines,
     form,
     is_number,
+    n_cells,
     parquet_names,
     profile,
     refuse_binaries,
@@ -173,6 +176,10 @@ def look_at_table(method: str, files: list[Path], source: Path, guesses: list[Gu
     if method == "csv":
         refuse_headless(files[0], rows)
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name.strip()]
+    if method == "csv" and len(names) == 1 and " " in names[0].strip():
+        notes.append(
+            f"the one column is called {names[0][:40]!r}, as its first line says. If that is a document, put a line before it: text"
+        )
     columns = [profile(name, [row.get(name) for row in rows]) for name in names]
     for it in columns:
         if it.kind != "object" and (n := it.n_filled - sum(text is not None and bool(text.strip()) for text in it.texts)):
@@ -195,7 +202,11 @@ def look_at_table(method: str, files: list[Path], source: Path, guesses: list[Gu
     blank = [None] * len(rows)
     cells = zip(text.texts, label.texts if label else blank, split.texts if split else blank, strict=True)
     seen.figures = figures(Document(it or "", label_of(label), part) for it, label, part in cells)
-    if split is None and source.is_dir() and sum(re.match(r"train|test|valid", path.name.lower()) is not None for path in files) > 1:
+    if (
+        split is None
+        and source.is_dir()
+        and sum(re.search(r"(^|[-_])(train|test|valid)", path.name.lower()) is not None for path in files) > 1
+    ):
         seen.notes.append(
             "the files are called train, test or so, and no column says which row is whose: splits are drawn anew over all of them. To keep the "
             "given ones, add a column with train, valid or test to each file, and say split: that column"
@@ -214,7 +225,7 @@ def _size(files: Iterable[Path]) -> int:
 
 def estimated(n: int, n_bytes: int, files: list[Path]) -> int | None:
     """How many there are in all, from their share of the bytes; not of compressed files, whose size says nothing."""
-    if any(path.suffix in where_from.COMPRESSED for path in files):
+    if any(path.suffix.lower() in where_from.COMPRESSED for path in files):
         return None
     return max(n, round(n * _size(files) / max(1, n_bytes)))
 
@@ -257,7 +268,8 @@ def refuse_headless(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def look_at_folder(path: Path) -> Look:
     """A folder of tables, or of texts. Raises Fault when nothing of either is in it."""
-    files = list(folder.inside(path, path.resolve()))
+    there = list(folder.inside(path, path.resolve()))
+    files = [it for it in there if not folder.is_hidden(it)]
     if not files:
         raise Fault(f"{path} is a folder without a file; it must hold documents")
     endings = Counter(Path(where_from.unpacked_name(it)).suffix.lower() for it in files)
@@ -280,8 +292,20 @@ def look_at_folder(path: Path) -> Look:
         form_of, guesses = form(mine[0])
         for it in evenly(mine, FILES):
             refuse_binary(it)
+            if method == "csv" and (other := separator_of(form(it))) != separator_of((form_of, guesses)):
+                raise Fault(
+                    f"{path} holds tables of different forms: {mine[0].name} has {separator_of((form_of, guesses))} between its cells, "
+                    f"{it.name} {other}. Write them alike, or name one of them"
+                )
         return LOOKS[form_of](mine, path, guesses)
-    return look_at_texts(files, path, endings)
+    seen = look_at_texts(files, path, endings)
+    if n_hidden := len(there) - len(files):
+        seen.facts["names that begin with a dot"] = f"{n_hidden:,}, left out"
+    return seen
+
+
+def separator_of(formed: tuple[str, list[Guess]]) -> str:
+    return next((repr(guess.value) for guess in formed[1] if guess.knob == "separator"), "what its ending says")
 
 
 def look_at_archive(path: Path, place: Path) -> Look:
@@ -313,19 +337,27 @@ def look_at_texts(files: list[Path], path: Path, endings: Counter[str]) -> Look:
         )
     refuse_binaries(evenly(mine, FILES))
     has_splits = folder.top_is_splits(path, path)
+
+    def above(it: Path) -> tuple[str | None, str]:
+        return folder.folders(it.relative_to(path), has_splits)
+
     documents, n_wrong = [], Counter[str]()
     chosen = evenly(mine, max(1, min(MOST // 5, LOOKED * len(mine) // max(1, _size(mine)))))
     whole = len(chosen) == len(mine)
     for it in chosen:
-        document = _document(it, path, has_splits)
+        document = _document(it, *above(it))
         if isinstance(document, str):
             n_wrong[document] += 1
         else:
             documents.append(document)
-    labels = {folders(it, path, has_splits)[1] for it in mine} - {""}
+    labels = {above(it)[1] for it in mine} - {""}
     seen = Look(path, "folder", f"a folder of texts, {len(mine):,} files", _size(mine), len(mine), whole, guesses)
     seen.facts["splits"] = "the folders at the top are called so" if has_splits else "no folder at the top is one"
     seen.facts["classes"] = f"{len(labels):,}, the folders' names" if labels else "none: the texts lie in no folder of a class"
+    tops = {it.relative_to(path).parts[0] for it in mine if it.parent != path} if has_splits else set()
+    if tops - set(SPLITS):
+        told = ", ".join(f"{top} is {folder.split_of(top)}" for top in sorted(tops))
+        seen.notes.append(f"the folders at the top are taken for the given splits: {told}. If they are classes, name them otherwise")
     if left:
         seen.notes.append(f"{left:,} files with another ending are left out")
     if n_wrong:
@@ -333,27 +365,19 @@ def look_at_texts(files: list[Path], path: Path, endings: Counter[str]) -> Look:
     if sum("is not in" in why for why in n_wrong.elements()) * 2 > len(documents):
         guesses.append(Guess("encoding", "cp1252", "many files are not UTF-8; western European, unless you know better"))
     if labels:
-        given = {folders(it, path, has_splits)[0] for it in mine} - {None}
+        given = {above(it)[0] for it in mine} - {None}
         if not given:
             guesses.append(Guess("divide", "stratified", "each split has as large a share of every class"))
         elif "valid" not in given:
             guesses.append(Guess("valid_share", 0.15, "no folder is called valid, so it is drawn from train"))
     seen.figures = figures(documents)
     if labels:  # names are all known, also where not all files were opened
-        seen.figures.labels = Counter(label for _, label in (folders(it, path, has_splits) for it in mine) if label)
+        seen.figures.labels = Counter(label for _, label in map(above, mine) if label)
     return clean(seen)
 
 
-def folders(path: Path, root: Path, has_splits: bool) -> tuple[str | None, str]:
-    """(split, class) of a file, from the folders in which it lies."""
-    above = list(path.relative_to(root).parts[:-1])
-    split = above.pop(0) if has_splits and above else None
-    return split, "/".join(above)
-
-
-def _document(path: Path, root: Path, has_splits: bool) -> Document | str:
+def _document(path: Path, split: str | None, label: str) -> Document | str:
     """The document of a file, or why it is none."""
-    split, label = folders(path, root, has_splits)
     made = folder.document(path, path.name, label, split, None)
     if isinstance(made, dict):
         return Document(made["text"] or "", label_of(label), split)
@@ -385,6 +409,11 @@ def look_at_lines(files: list[Path], source: Path, guesses: list[Guess]) -> Look
     seen.facts["empty lines"] = f"{n_empty:,}, which are no documents"
     if seen.figures.labels:
         guesses.append(Guess("divide", "stratified", "each split has as large a share of every class"))
+    first = first_lines(files[0])
+    if not prefix and (cut := next((it for it in SEPARATORS if n_cells(first, it) > 1 and len(first) > 2), None)):
+        seen.notes.append(
+            f"each line has {n_cells(first, cut)} cells with {cut!r} between them, and is read as one text. If this is a table, let its name end in .csv"
+        )
     if len(documents) < 20:
         seen.notes.append("so few lines make few documents. If the file is one text, put its parts in lines of their own, a paragraph each")
     return clean(seen)
@@ -474,8 +503,14 @@ def look_at_graph(files: list[Path], source: Path, guesses: list[Guess]) -> Look
         "from a node to itself": f"{n_loops:,}, which are dropped",
     }
     guesses.append(Guess("directed", False, "no such file says it; if an edge leads one way alone, write true"))
-    for beside in sorted(path.parent.glob(f"*{_ending(path)}")):
-        if beside != path and "label" in beside.name and _is_table(beside) and {"node", "label"} <= _header(beside):
+    for beside in sorted(path.parent.iterdir()):
+        if (
+            beside != path
+            and _ending(beside) == _ending(path)
+            and "label" in beside.name
+            and _is_table(beside)
+            and {"node", "label"} <= _header(beside)
+        ):
             guesses.append(Guess("labels", beside, "lies beside it, with the columns node and label"))
             break
     seen.figures = Figures(n=len(nodes), mean_words=800.0)  # 10 walks of 80 nodes from each

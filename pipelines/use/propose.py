@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pipelines.artifacts.corpus import SPLITS
 from pipelines.cleaning import NONE
 from pipelines.errors import Fault
+from pipelines.ingest.folder import SPLIT_OF
 from pipelines.use.seen import MOSTLY, Column, Guess, Look
 
 MOST_CLASSES = 100
@@ -22,7 +23,6 @@ LABELS = ("label", "class", "category", "target", "sentiment", "stars", "rating"
 GROUPS = ("group", "author", "user", "person", "patient", "customer", "thread", "conversation", "product", "movie", "film", "article")
 IDS = ("id", "key", "uuid", "guid", "url", "uri")
 TIMES = ("time", "date", "timestamp", "datetime", "created", "published", "year")
-SPLIT_WORDS = {*SPLITS, "training", "testing", "validation", "val", "dev", "unsup", "unsupervised"}
 
 
 def choose(seen: Look) -> tuple[Column, Column | None, Column | None]:
@@ -30,9 +30,9 @@ def choose(seen: Look) -> tuple[Column, Column | None, Column | None]:
     so_far = "" if seen.whole else " in what was looked at"
     split = chosen_split(seen)
     text = chosen_text(seen, split)
-    left = [it for it in seen.columns if it not in (text, split) and it.kind != "tokens"]
+    left = [it for it in seen.columns if it not in (text, split)]
     label = chosen_label(seen, left, so_far)
-    left = [it for it in left if it is not label]
+    left = [it for it in left if it is not label and it.kind != "tokens"]
     n = len(text.texts)
     own = chosen_id(seen, left, n, so_far)
     left = [it for it in left if it is not own]
@@ -56,7 +56,7 @@ def choose(seen: Look) -> tuple[Column, Column | None, Column | None]:
 
 def chosen_split(seen: Look) -> Column | None:
     for it in seen.columns:
-        if it.kind != "text" or it.n_distinct > len(SPLIT_WORDS):
+        if it.kind != "text" or it.n_distinct > len(SPLIT_OF):
             continue
         cells = Counter(text.strip().lower() for text in it.texts if text and text.strip())
         values = set(cells)
@@ -71,7 +71,7 @@ def chosen_split(seen: Look) -> Column | None:
                     f"({', '.join(sorted(others))}); they will be rejected"
                 )
             return it
-        if values & {"train", "training", "test", "testing"} and values <= SPLIT_WORDS:
+        if values & {"train", "training", "test", "testing"} and values <= set(SPLIT_OF):
             seen.notes.append(
                 f"column {it.name} names splits, and some by other words ({', '.join(sorted(values - set(SPLITS)))}): write {', '.join(SPLITS)} "
                 f"in it, and say split: {it.name}. Until then splits are drawn"
@@ -100,16 +100,21 @@ def chosen_text(seen: Look, split: Column | None) -> Column:
 
 
 def chosen_label(seen: Look, left: list[Column], so_far: str) -> Column | None:
-    few = [it for it in left if it.kind != "object" and 2 <= it.n_distinct <= MOST_CLASSES and it.n_filled >= 2 * it.n_distinct]
+    plain = [it for it in left if it.kind not in ("tokens", "object")]
+    few = [it for it in plain if 2 <= it.n_distinct <= MOST_CLASSES and it.n_filled >= 2 * it.n_distinct]
     if not seen.whole:  # a file that is sorted by class begins with one
-        few += [it for it in left if it.n_distinct == 1 and it.n_filled > 1 and _named(it, LABELS[:4])]
+        few += [it for it in plain if it.n_distinct == 1 and it.n_filled > 1 and _named(it, LABELS[:4])]
     for it in named(few, LABELS):
         seen.guesses.append(Guess("label", it.name, f"named so, with {it.n_distinct} different values{so_far}"))
         return it
     for it in named(left, LABELS):
-        seen.notes.append(
-            f"column {it.name} is named like a label, and is none: it has {it.n_distinct:,} different values, not 2 to {MOST_CLASSES}"
-        )
+        if it.kind in ("tokens", "object"):
+            why = "it holds lists or objects, and a document has one label: write that one, a word or a number"
+        elif 2 <= it.n_distinct <= MOST_CLASSES:
+            why = f"its {it.n_distinct:,} different values stand in {it.n_filled:,} rows, too few for each to be there twice"
+        else:
+            why = f"it has {it.n_distinct:,} different values, not 2 to {MOST_CLASSES}"
+        seen.notes.append(f"column {it.name} is named like a label, and is none: {why}")
     words = [it for it in few if it.kind in ("text", "truth")]
     numbers = [it for it in few if it.kind == "number" and it.n_distinct <= 20 and _whole_numbers(it)]
     for it in [*words, *numbers]:

@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ SNIFFED = 2**16  # bytes that tell what a file is
 LINES = 2000  # that tell what a text file is
 MOSTLY = 0.95  # share of a column's cells that say what it holds; the others are told
 
+SEPARATORS = ",;\t|"
 ENDS = (("source", "target"), ("src", "dst"), ("from", "to"), ("u", "v"), ("node1", "node2"))  # columns of edges
 ENGLISH = frozenset(["the", "of", "and", "to", "a", "in", "is", "that", "it", "for"])  # a fifth to a quarter of English text
 UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}  # scripts without spaces between words
@@ -135,8 +136,9 @@ def form(path: Path) -> tuple[str, list[Guess]]:
     if ending in OTHERS:
         return OTHERS[ending], []
     if TABLES.get(ending) == "csv":
+        lines = list(dropwhile(lambda line: not line.strip("\n"), lines))
         separator, guesses = separated(path, lines, ending)
-        return _or_graph("csv", path, next(csv.reader(lines, delimiter=separator), []), guesses)
+        return _or_graph("csv", path, next(csv.reader(lines, delimiter=separator)), guesses)
     if TABLES.get(ending) == "jsonl":
         return "jsonl", []
     if lines[0].lstrip().startswith(">") and all(re.fullmatch(r"[A-Za-z*-]*|[>;].*", line.strip()) for line in lines):
@@ -205,9 +207,18 @@ def first_lines(path: Path) -> list[str]:
 
 
 def separated(path: Path, lines: list[str], ending: str) -> tuple[str, list[Guess]]:
-    """What stands between the cells: what the ending says, unless the first line has none of it and some of another."""
+    """What stands between the cells: what the ending says, unless another alone gives all lines as many cells, or the first line any.
+
+    Raises Fault for a first line that says it, as Excel reads one.
+    """
+    if re.fullmatch(r"(?i)sep=.?\s*", lines[0]):
+        raise Fault(f"{path} begins with the line {lines[0].strip()!r}, which Excel alone reads. Take it away: the first names the columns")
     usual = "\t" if ending in (".tsv", ".tab") else ","
-    others = [it for it in ",;\t|" if it in lines[0]]
+    tidy = {it: n for it in SEPARATORS if (n := n_cells(lines, it)) > 1}
+    if tidy:  # in prose a comma has a space behind it
+        best = min(tidy, key=lambda it: (len(tidy) > 1 and sum(f"{it} " in line for line in lines), it != usual, -tidy[it]))
+        return best, [] if best == usual else [Guess("separator", best, f"with it each line has {tidy[best]} cells")]
+    others = [it for it in SEPARATORS if it in lines[0]]
     if usual in lines[0] or not others:
         return usual, []
     best = max(others, key=lines[0].count)
@@ -216,6 +227,15 @@ def separated(path: Path, lines: list[str], ending: str) -> tuple[str, list[Gues
             "separator", best, "the first line has no comma, and has these" if usual == "," else "the first line has no tab, and has these"
         )
     ]
+
+
+def n_cells(lines: list[str], separator: str) -> int:
+    """In every row; 0 where they differ. The last of several may be cut."""
+    try:
+        sizes = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        return 0
+    return sizes[0] if len(set(sizes[:-1] if len(sizes) > 2 else sizes)) == 1 else 0
 
 
 def _or_graph(method: str, path: Path, header: list[str], guesses: Sequence[Guess] = ()) -> tuple[str, list[Guess]]:

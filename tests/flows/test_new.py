@@ -54,6 +54,11 @@ def test_texts_without_labels_are_not_classified(main, tmp_path):
     assert "classification" not in tree["evaluate"]
 
 
+def test_a_sample_of_fewer_documents_than_none_is_refused_by_its_name(main, tmp_path):
+    with pytest.raises(Fault, match="--sample is -5; it must be a number of documents, or 0 for all"):
+        made(main, table(tmp_path / "own.csv", rows()), sample=-5)
+
+
 def test_characters_are_the_tokens_of_a_script_without_spaces(main, tmp_path):
     rng = random.Random(1)
     (tmp_path / "own.txt").write_text("".join("".join(rng.choices("東京大阪山川田中日本語海", k=30)) + "\n" for _ in range(40)))

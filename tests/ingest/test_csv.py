@@ -100,6 +100,7 @@ def test_several_files_are_one_corpus_and_their_names_are_in_the_ids(tmp_path):
         ("text,label\n", "the source has no document"),
         ("", "own.csv has no header"),
         ("\n\n", "own.csv has no header"),
+        ('\n\n"text,label\na,b\n', "line 3 is no header"),
         ("text,text,label\na,b,c\n", "has 2 columns named 'text'"),
         ("text,label\nof a,x\n".encode("utf-16-le"), "holds NUL characters in its first line, as no CSV does. If it is UTF-16"),
         ("text,label\nä,b\n".encode("utf-16") + b"\0", "is not utf-16 as a whole"),
@@ -157,6 +158,51 @@ def test_a_quote_that_is_closed_around_other_rows_rejects_them_all(tmp_path):
     assert len(rejects(corpus)) == 21
 
 
+@pytest.mark.parametrize(
+    ("header", "faulty"),
+    [
+        ("text,label", ['"one of,x', 'the two",y']),
+        ("text,label", ['"one of,x', "two of,y", 'three of",x']),
+        ("label,text", ['x,"one of', "y,two of", 'x,three of"']),
+        ("id,text,label", ['1,"one of,x', "2,two of,y", '3,three of",x']),
+        ("id,text,label", ['"1, of",one of,"x', "2,two of,y", '3,three of,x"']),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_quote_that_has_taken_in_a_few_rows_rejects_them_all(tmp_path, header, faulty, end):
+    sound = {"text": "a b", "label": "x", "id": "9"}
+    corpus = corpus_of(tmp_path, end.join([header, *faulty, ",".join(sound[name] for name in header.split(",")), ""]))
+    assert texts(corpus) == ["a b"]
+    assert rejects(corpus) == [
+        ("own.csv: row 1 (line 2)", "has a quote that is closed lines later, around what looks like rows"),
+        *((f"own.csv: line {line}", "lies inside the faulty row that begins in line 2") for line in range(3, len(faulty) + 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, world.\nNice.",
+        "However, one\nHowever, two",
+        "a short,sloppy line\nand this,of four words\nand end",
+        "good,bad\n",
+        "Thanks,\nEd",
+        "a poem, of lines\n\nthat have, each\n\none comma, all\n\nof them",
+        "one\n\ntwo",
+        "Dear all,\nwell, no,\nyours",
+    ],
+)
+@pytest.mark.parametrize("form", ['text,label\n"{}",x\nb,y\n', 'label,text\nx,"{}"\ny,b\n', 'id,text,label\n1,"{}",x\n2,b,y\n'])
+def test_a_quoted_text_of_a_few_lines_with_commas_is_one_text(tmp_path, text, form):
+    assert texts(corpus_of(tmp_path, form.format(text))) == [text, "b"]
+
+
+def test_empty_lines_before_the_header_are_none(tmp_path):
+    corpus = corpus_of(tmp_path, "\n\r\ntext,label\na,x\nb,x,x\n")
+    assert texts(corpus) == ["a"]
+    assert rejects(corpus) == [("own.csv: row 2 (line 5)", "has 3 cells; the header has 2")]
+
+
 def test_a_quoted_text_of_many_lines_with_commas_is_one_text(tmp_path):
     text = "\n".join(["One, two, three.", "Four", "five, six", "", "seven, eight, nine, ten", "eleven", "twelve", "end"])
     assert texts(corpus_of(tmp_path, f'text,label\n"{text}",x\n"b",y\n')) == [text, "b"]
@@ -196,3 +242,11 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_cell_of_50_mb_is_read(tmp_path):
     text = "a long cell, " * 4_000_000
     assert texts(corpus_of(tmp_path, f'text,label\n"{text}",x\nb,x\n')) == [text, "b"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"), [("idna", b"text,label\n\xff"), ("punycode", b"text,label\n\xff"), ("utf-16", b"text,label\n..")]
+)
+def test_an_encoding_that_cannot_pass_over_what_it_does_not_know_is_a_fault_that_names_the_knob(tmp_path, encoding, content):
+    with pytest.raises(Fault, match=f"cannot be read with encoding '{encoding}': .*Name the one that it has as `encoding`"):
+        corpus_of(tmp_path, content, encoding=encoding)

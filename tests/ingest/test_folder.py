@@ -55,8 +55,44 @@ def test_folders_of_splits_may_stand_above_the_classes(tmp_path):
 
 
 def test_splits_beside_classes_are_refused(tmp_path):
-    with pytest.raises(Fault, match=r"has folders that are splits \(test, train\) beside others \(dev\)"):
-        corpus_of(tmp_path, {"train/a/1.txt": "1", "test/a/1.txt": "2", "dev/a/1.txt": "3"})
+    with pytest.raises(Fault, match=r"has folders that are splits \(test, train\) beside others \(more\)"):
+        corpus_of(tmp_path, {"train/a/1.txt": "1", "test/a/1.txt": "2", "more/a/1.txt": "3"})
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "test"),
+    [
+        ("20news-bydate-train", "20news-bydate-valid", "20news-bydate-test"),
+        ("Train", "Dev", "Test"),
+        ("TRAIN", "VAL", "TEST"),
+        ("training", "validation", "testing"),
+        ("own_train", "own_dev", "own_test"),
+    ],
+)
+def test_splits_may_be_called_by_other_words_and_at_the_end_of_a_name(tmp_path, train, valid, test):
+    corpus = corpus_of(tmp_path, {f"{train}/a/1.txt": "1", f"{valid}/a/1.txt": "2", f"{test}/b/1.txt": "3"})
+    assert sorted(rows(corpus, "doc_id", "label", "split")) == sorted(
+        [(f"{train}/a/1.txt", "a", "train"), (f"{valid}/a/1.txt", "a", "valid"), (f"{test}/b/1.txt", "b", "test")]
+    )
+
+
+def test_other_words_for_splits_are_classes_where_none_says_train(tmp_path):
+    corpus = corpus_of(tmp_path, {"web-dev/1.txt": "1", "game-dev/1.txt": "2", "ops/1.txt": "3"}, valid_share=0.0, test_share=0.0)
+    assert rows(corpus, "label", "split") == [("game-dev", "train"), ("ops", "train"), ("web-dev", "train")]
+
+
+def test_what_begins_with_a_dot_is_counted_and_not_opened(tmp_path):
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "data" / "a" / ".link.txt").symlink_to("/etc/passwd")
+    corpus = corpus_of(tmp_path, {"a/1.txt": "one", "a/.2.txt": "two", ".git/x.txt": "no", ".git/y.txt": "no"})
+    assert rows(corpus, "doc_id") == [("a/1.txt",)]
+    assert {"step": "hidden_files", "split": "unlabelled", "n_documents": 3} in corpus.read("cleaning").to_pylist()
+
+
+def test_endings_may_have_large_letters_on_either_side(tmp_path):
+    files = {"a/1.TXT": "1", "a/2.Txt.GZ": gzip.compress(b"2"), "a/3.md": "3"}
+    assert rows(corpus_of(tmp_path, files), "text") == [("1",), ("2",)]
+    assert rows(corpus_of(tmp_path, files, suffixes=[".MD"]), "text") == [("3",)]
 
 
 def test_other_endings_are_read_where_they_are_named_and_all_where_none_is(tmp_path):
@@ -149,8 +185,8 @@ def test_an_archive_gives_the_corpus_of_the_folder_that_is_in_it(tmp_path, endin
 
 
 def test_of_an_archive_a_message_names_the_archive(tmp_path):
-    packed = archive(tmp_path / "texts.zip", {"train/a/1.txt": b"1", "dev/a/1.txt": b"3"})
-    with pytest.raises(Fault, match=r"source \S*texts.zip has folders that are splits \(train\) beside others \(dev\)"):
+    packed = archive(tmp_path / "texts.zip", {"train/a/1.txt": b"1", "more/a/1.txt": b"3"})
+    with pytest.raises(Fault, match=r"source \S*texts.zip has folders that are splits \(train\) beside others \(more\)"):
         ingest(Params(source=str(packed)), Run(tmp_path / "out"))
 
 

@@ -119,3 +119,19 @@ def test_the_second_of_an_id_is_rejected(tmp_path):
 def test_a_line_of_50_mb_is_read(tmp_path):
     text = "a long line, " * 4_000_000
     assert texts(corpus_of(tmp_path, [{"text": text}, {"text": "b"}], label=None)) == [text, "b"]
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_time_that_is_out_of_range_rejects_its_line(tmp_path, digits):
+    content = '{"text": "a", "label": "x", "t": 1}\n{"text": "b", "label": "x", "t": 1' + "0" * digits + "}\n"
+    corpus = corpus_of(tmp_path, content, time="t", divide="time", valid_share=0.0, test_share=0.0)
+    assert corpus.read()["text"].to_pylist() == ["a"]
+    ((where, reason),) = rejects(corpus)
+    assert where == "own.jsonl: line 2"
+    assert len(reason) < 200
+
+
+@pytest.mark.parametrize(("encoding", "content"), [("idna", b"ab\n\xff"), ("punycode", b"ab\n\xff"), ("utf-16", b"ab\n..")])
+def test_an_encoding_that_cannot_pass_over_what_it_does_not_know_is_a_fault_that_names_the_knob(tmp_path, encoding, content):
+    with pytest.raises(Fault, match=f"cannot be read with encoding '{encoding}': .*Name the one that it has as `encoding`"):
+        corpus_of(tmp_path, content, encoding=encoding)

@@ -122,3 +122,9 @@ def test_ten_million_empty_lines_are_one_figure(tmp_path):
 def test_a_line_of_50_mb_is_read(tmp_path):
     text = "a long line, " * 4_000_000 + "ends."
     assert rows(corpus_of(tmp_path, f"one\n{text}\nthree"), "text") == [("one",), (text,), ("three",)]
+
+
+@pytest.mark.parametrize(("encoding", "content"), [("idna", b"ab\n\xff"), ("punycode", b"ab\n\xff"), ("utf-16", b"ab\n..")])
+def test_an_encoding_that_cannot_pass_over_what_it_does_not_know_is_a_fault_that_names_the_knob(tmp_path, encoding, content):
+    with pytest.raises(Fault, match=f"cannot be read with encoding '{encoding}': .*Name the one that it has as `encoding`"):
+        corpus_of(tmp_path, content, encoding=encoding)

@@ -159,6 +159,17 @@ def test_rows_that_are_no_documents_are_rejected_with_their_number(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["text", "label", "time"])
+def test_a_time_that_no_calendar_has_rejects_its_row(tmp_path, name):
+    odd = pa.array([0, 10**15, 1], pa.timestamp("s"))
+    table = {"text": ["a", "b", "c"], "label": ["x", "x", "x"], "time": pa.array([1, 2, 3]), name: odd}
+    corpus = corpus_of(tmp_path, table, time="time", divide="time", valid_share=0.0, test_share=0.0)
+    assert corpus.n_rows() == 2
+    ((where, reason),) = rejects(corpus)
+    assert where == "own.parquet: row 2"
+    assert reason.startswith(f"has a {name} that cannot be read: ")
+
+
 def test_a_string_column_that_is_not_utf8_is_found_out(tmp_path):
     cells = pa.array([b"a", b"\xff"]).view(pa.string())  # Arrow takes it as it is
     corpus = corpus_of(tmp_path, {"text": cells, "label": ["x", "x"]})

@@ -33,6 +33,10 @@ def test_keys_of_two_seeds_order_the_same_items_differently():
     assert len(np.unique(key(100_000))) == 100_000
 
 
+def test_equal_keys_are_ranked_by_what_breaks_the_tie():
+    assert splits.ranks(np.array([5, 1, 5, 5], np.uint64), np.array([2, 9, 1, 3], np.uint64)).tolist() == [2, 0, 1, 3]
+
+
 def test_equal_hashes_have_the_same_number_and_others_another():
     hashed = np.array([[1, 2], [1, 3], [1, 2], [0, 9], [1, 3], [2, 0]], np.uint64)
     number = splits.same(hashed)

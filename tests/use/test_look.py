@@ -95,6 +95,18 @@ def test_a_label_of_too_many_values_is_not_taken_and_a_note_says_so(tmp_path):
     assert "has 150 different values" in seen.notes[0]
 
 
+def test_why_a_column_named_label_is_none_is_told(tmp_path):
+    assert any(
+        "its 2 different values stand in 3 rows, too few for each to be there twice" in note
+        for note in look(str(table(tmp_path / "a.csv", [{"body": row["body"], "label": row["stars"]} for row in rows(3)]))).notes
+    )
+    for one in ("good", 1):
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps({"body": row["body"], "label": [one]}) + "\n" for row in rows()))
+        seen, knobs = found(tmp_path / "a.jsonl")
+        assert knobs["label"] is None
+        assert any("column label is named like a label, and is none: it holds lists or objects" in note for note in seen.notes)
+
+
 def test_a_column_of_split_names_is_the_split(tmp_path):
     _, knobs = found(table(tmp_path / "a.csv", rows(part=lambda i: "Test" if i % 4 == 0 else "train")))
     assert (knobs["split"], knobs["valid_share"]) == ("part", 0.15)
@@ -141,6 +153,49 @@ def test_a_semicolon_between_cells_and_western_bytes_are_found(tmp_path):
     held[0]["body"] = "une rivière très froide"
     _, knobs = found(table(tmp_path / "a.csv", held, ";", "cp1252"))
     assert (knobs["separator"], knobs["encoding"], knobs["text"]) == (";", "cp1252", "body")
+
+
+@pytest.mark.parametrize("name", ["A.TSV", "A.Tab", "A.CSV", "A.CSV.GZ"])
+def test_an_ending_may_have_large_letters(tmp_path, name):
+    path = table(tmp_path / name, rows(), "\t" if name.startswith("A.T") else ",")
+    if name.endswith("GZ"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    seen, knobs = found(path)
+    assert (seen.method, seen.n_all, knobs["text"], knobs["label"]) == ("csv", 60, "body", "stars")
+    assert "separator" not in knobs
+
+
+def test_of_several_separators_in_the_header_that_one_is_taken_with_which_all_lines_have_as_many_cells(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Text, full;label\n" + "".join(f"{row['body']}{', so' * (i % 3)};{row['stars']}\n" for i, row in enumerate(rows())))
+    _, knobs = found(path)
+    assert (knobs["separator"], knobs["text"], knobs["label"]) == (";", "Text, full", "label")
+    path.write_text("Text, full;label\n" + "".join(f"{row['body']}, so;{row['stars']}\n" for row in rows()))  # the comma does, too
+    assert found(path)[1]["separator"] == ";"
+
+
+def test_blank_lines_before_the_header_are_passed_over(tmp_path):
+    path = table(tmp_path / "a.csv", rows(), ";")
+    path.write_text("\n\n" + path.read_text())
+    seen, knobs = found(path)
+    assert (seen.n_all, knobs["separator"], knobs["label"]) == (60, ";", "stars")
+
+
+def test_the_first_document_of_a_column_without_a_header_is_told_to_have_become_its_name(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"{row['title']}\n" for row in rows()))
+    assert f"the one column is called {rows()[0]['title']!r}, as its first line says" in look(str(path)).notes[0]
+    path.write_text("review\n" + path.read_text())
+    assert look(str(path)).notes == []
+
+
+def test_a_folder_of_tables_that_are_separated_differently_is_refused(tmp_path):
+    (tmp_path / "own").mkdir()
+    table(tmp_path / "own" / "a.csv", rows())
+    table(tmp_path / "own" / "c.csv", rows())
+    assert found(tmp_path / "own")[0].n_all == 120
+    table(tmp_path / "own" / "b.csv", rows(), ";")
+    refused(tmp_path / "own", "different forms: a.csv has what its ending says between its cells, b.csv ';'")
 
 
 def test_rows_that_cannot_be_read_are_counted_and_the_first_is_named(tmp_path):
@@ -197,6 +252,31 @@ def test_a_folder_of_classes_in_train_and_test(tmp_path):
     assert seen.notes == ["1 files with another ending are left out"]
 
 
+def folder_of(root, name_of, held):
+    for i, row in enumerate(held):
+        path = root / name_of(i, row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(row["body"])
+    return root
+
+
+def test_splits_called_by_other_words_are_given_and_a_note_says_so(tmp_path):
+    root = folder_of(tmp_path / "own", lambda i, row: f"20news-bydate-{'test' if i % 4 == 0 else 'train'}/{row['stars']}/{i}", rows())
+    seen, knobs = found(root)
+    assert (seen.figures.labels, seen.figures.splits) == ({"good": 40, "bad": 20}, {"train": 45, "test": 15})
+    assert "divide" not in knobs
+    assert "given splits: 20news-bydate-test is test, 20news-bydate-train is train. If they are classes" in seen.notes[0]
+
+
+def test_a_folder_of_endings_in_large_letters_is_read_and_what_is_hidden_is_told(tmp_path):
+    root = folder_of(tmp_path / "own", lambda i, row: f"{row['stars']}/{i}.TXT", rows())
+    (root / ".DS_Store").write_bytes(b"\0\0")
+    seen, knobs = found(root)
+    assert (seen.method, seen.figures.n, seen.figures.labels) == ("folder", 60, {"good": 40, "bad": 20})
+    assert "suffixes" not in knobs
+    assert seen.facts["names that begin with a dot"] == "1, left out"
+
+
 def test_of_a_large_folder_files_all_over_it_are_read_and_all_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(looking, "LOOKED", 1000)
     for i, row in enumerate(rows()):
@@ -231,6 +311,12 @@ def test_a_text_file_is_a_document_a_line(tmp_path):
     (tmp_path / "a.txt").write_text("".join(row["body"] + "\n\n" for row in rows()))
     seen, _ = found(tmp_path / "a.txt")
     assert (seen.method, seen.n_all, seen.facts["empty lines"]) == ("lines", 60, "60, which are no documents")
+
+
+def test_a_table_that_is_called_a_text_file_is_told(tmp_path):
+    seen, _ = found(table(tmp_path / "a.txt", rows()))
+    assert seen.method == "lines"
+    assert "each line has 4 cells with ',' between them, and is read as one text" in seen.notes[0]
 
 
 def test_lines_with_fasttext_labels_have_labels(tmp_path):
@@ -311,6 +397,9 @@ def test_an_archive_of_texts_is_looked_at_as_the_folder_in_it_and_one_of_tables_
         seen = look(str(archive(tmp_path / f"texts{ending}", texts)))
         assert (seen.method, seen.source.name, seen.what) == ("folder", f"texts{ending}", "an archive of texts, 20 files")
         assert (seen.figures.labels, seen.n_all) == ({"a": 10, "b": 10}, 20)
+    texts = {name.replace("news/", "train\\").replace("/", "\\"): text for name, text in texts.items()}
+    seen = look(str(archive(tmp_path / "windows.zip", texts).rename(tmp_path / "WINDOWS.ZIP")))
+    assert (seen.figures.labels, seen.figures.splits) == ({"a": 10, "b": 10}, {"train": 20})
     refused(
         archive(tmp_path / "table.zip", {"a.csv": b"text,label\na b,x\nc d,y\n"}),
         "table.zip holds CSV, .*Unpack it, and name what is in it",
@@ -351,6 +440,8 @@ def test_a_csv_that_cannot_be_told_apart_is_refused(tmp_path):
     refused(tmp_path / "b.csv", "line 1: is not CSV")
     (tmp_path / "c.csv").write_text("text,text\na b,c d\n")
     refused(tmp_path / "c.csv", "has 2 columns named 'text'. Rename all but one")
+    (tmp_path / "d.csv").write_text("sep=;\ntext;label\na b;x\n")
+    refused(tmp_path / "d.csv", "begins with the line 'sep=;', which Excel alone reads. Take it away")
 
 
 class Bomb:
