@@ -183,7 +183,8 @@ class OnWorkers:
         eventually(lambda: run.poll() is not None, self.rng.uniform(1, 2 * LONGEST_S))
 
     def ended(self, run: subprocess.Popen) -> None:
-        status = run.wait(500)
+        # an order that a killed worker had taken and not started is sent again after ten minutes (flows/automations.py: LATE)
+        status = run.wait(1000)
         print(f"    ended with {status}", flush=True)
 
     def kill_the_worker(self) -> None:
