@@ -50,13 +50,13 @@ class Case:
         self.shift = np.zeros(V, np.float32)
         self.chunks = np.array([2, 0, 1])
 
-    def run(self, train, lr=0.05, seed=77, times=1):
+    def run(self, train, lr=0.05, seed=77, times=1, n_chunks=2):
         """(loss, pairs), and the weights afterwards."""
         weights = kernel.Weights(*(matrix.copy() for matrix in self.weights))
         args = self.text, self.chunks, weights, self.parts, self.tree, self.chances, self.shift, self.form, lr, lr / 2, seed
-        room = kernel.Changes(2, self.form, weights, int(np.diff(self.tree.first).max(initial=0)))
+        room = kernel.Changes(n_chunks, self.form, weights, int(np.diff(self.tree.first).max(initial=0)))
         for _ in range(times):
-            said = train(*args, room if train is kernel.train else 2)
+            said = train(*args, room if train is kernel.train else n_chunks)
         return said, weights
 
 
@@ -122,11 +122,23 @@ def test_a_step_by_hand():
     assert weights.outputs[:, 0] == pytest.approx([0.3 + 0.1 * ((1 - second) * 0.2 - noise * 0.1), 0.4 + 0.1 * (1 - first) * 0.1], rel=1e-4)
 
 
-def test_a_rate_that_is_far_too_high_does_not_blow_up_for_words_that_meet_a_hundred_times_in_a_batch():
-    for hidden in HIDDEN.values():
-        (loss, n_pairs), weights = Case(hidden).run(kernel.train, lr=0.3, times=50)
-        assert loss / n_pairs < 3
-        assert all(np.abs(matrix).max(initial=0) < 20 for matrix in weights)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_a_rate_that_is_far_too_high_does_not_blow_up_in_batches_of_the_size_that_a_text_is_given(hidden):
+    case = Case(HIDDEN[hidden])
+    chunk, n_chunks = kernel.batch_size(np.bincount(case.text.token[case.text.token >= 0], minlength=V))
+    assert (8 <= chunk <= 20, n_chunks) == (True, 1)
+    case.form = case.form._replace(chunk=chunk)
+    case.chunks = np.arange(-(-len(case.text.token) // chunk))
+    (loss, n_pairs), weights = case.run(kernel.train, lr=0.3, times=50, n_chunks=n_chunks)
+    assert loss / n_pairs < 10
+    assert all(np.abs(matrix).max(initial=0) < 20 for matrix in weights)
+
+
+def test_batches_are_the_larger_the_less_words_repeat():
+    assert kernel.batch_size(np.ones(4)) == (8, 1)
+    assert kernel.batch_size(np.ones(16)) == (32, 1)
+    assert kernel.batch_size(np.ones(1024)) == (64, 32)
+    assert kernel.batch_size(np.ones(10**6)) == (64, 128)
 
 
 def test_the_huffman_tree_of_counts_by_hand():
