@@ -83,7 +83,7 @@ class Chaos:
         self.later(run)
         if run.poll() is None:
             end(run, self.rng.choice(["kill", "term", "hangup", "ctrl-c"]))
-        run.wait(60)
+        run.wait(280)  # Python loses a Ctrl-C that comes while a module of C is imported: then the run goes on to its end
 
     def strike_at_a_write(self) -> None:
         """A process is killed, or finds the disk full, at any of its writes."""

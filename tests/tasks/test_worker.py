@@ -1,30 +1,27 @@
-"""What a worker with a clone of its own may hand back beside its output."""
+"""What became of a stage that was sent to a worker: lost on the way, or failed by itself."""
 
 import pytest
+from prefect.states import Crashed, Failed
 
-from tasks.worker import _beside, _is_of
+from tasks.worker import _is_lost
+
+FOUND = "Flow run encountered an exception: "
 
 
 @pytest.mark.parametrize(
-    ("label", "mine", "others"),
+    "state",
     [
-        (
-            "check/vectors-g-2",
-            ["runs/checks/vectors/g-2.json", "runs/checks/vectors/g-2.html"],
-            ["runs/checks/vectors/g.html", "runs/checks/corpus/g-2.json", "runs/records/vectors/vectors-g-2-0123456789ab.json", "../x.json"],
-        ),
-        (
-            "embed/g",
-            ["runs/records/vectors/g-0123456789ab.json"],
-            ["runs/records/vectors/h-0123456789ab.json", "runs/records/vectors/g-2-0123456789ab.json", "runs/checks/vectors/g.json", "dvc.yaml",
-             "runs/records/../../g-0123456789ab.json"],
-        ),
+        Crashed(message="no heartbeat for 90 s"),
+        Failed(message=FOUND + "ConnectError: All connection attempts failed"),
+        Failed(message=FOUND + "PrefectHTTPStatusError: Server error '503 Service Unavailable'"),
+        Failed(message=FOUND + "ConcurrencySlotAcquisitionError: Unable to acquire concurrency slots on ['tag:main']"),
     ],
-)  # fmt: skip
-def test_a_worker_may_send_its_stages_own_pages_and_record_and_nothing_else(tmp_path, label, mine, others):
-    assert all(_is_of(path, label) for path in mine)
-    assert not any(_is_of(path, label) for path in others)
-    for path in mine:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text('{"verb": "embed"}')
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in _beside(tmp_path, label)) == sorted(mine)
+    ids=lambda state: state.message[:60],
+)
+def test_a_broken_way_to_the_server_is_no_fault_of_the_stage(state):
+    assert _is_lost(state)
+
+
+@pytest.mark.parametrize("message", [FOUND + "ValueError: no such corpus", "embed/g failed: no space left", "ConnectError in a text"])
+def test_what_a_stage_says_of_itself_is(message):
+    assert not _is_lost(Failed(message=message))
