@@ -20,7 +20,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 from pipelines.deathsig import die_with_parent
 
 
+def sweep() -> None:
+    """Takes away what a power cut leaves of numba's compiled kernels: files without a byte, on which every later run would end."""
+    for path in Path(__file__).parent.glob("**/__pycache__/*.nb[ic]"):
+        if not path.stat().st_size:
+            path.unlink(missing_ok=True)
+
+
 def main(args: list[str]) -> int:
+    sweep()
     try:
         from pipelines import records  # noqa: F401  its clock starts here
         from pipelines.errors import Fault
