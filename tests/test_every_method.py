@@ -75,8 +75,10 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
-@pytest.mark.parametrize("params", ["tests/tiny/params.yaml", "experiments/forms.yaml", "experiments/vectors.yaml"])
+@pytest.mark.parametrize(
+    "params",
+    [pytest.param("tests/tiny/params.yaml", marks=pytest.mark.quick_slow), "experiments/forms.yaml", "experiments/vectors.yaml"],
+)
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
     """All rows twice, in processes of other hash seeds."""
     found = []

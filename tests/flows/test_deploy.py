@@ -187,7 +187,6 @@ def forget_blocks(server) -> None:
                 client.delete_block_document(block.id)
 
 
-@pytest.mark.quick_slow
 def test_a_killed_run_is_marked_and_a_webhook_hears_of_failures_and_of_closed_gates(server):
     with webhook(server) as heard:
         assert "notifications go to custom-webhook/wordloom" in deploy(server, silence_s=15)
