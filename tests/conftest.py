@@ -7,11 +7,18 @@ from pathlib import Path
 import pytest
 
 import flows  # noqa: F401  sets what Prefect must know before it is imported
+from tasks import children
 from tests import scratch
 
 # what nohup and a shell's background ignore would be ignored by all that the tests start, and then interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def opened() -> None:
+    """A flow that ran in an earlier test has let no more processes start."""
+    children.ALL.open()
 
 
 @pytest.fixture

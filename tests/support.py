@@ -27,11 +27,14 @@ def make_project(folder: Path, params: str | None = None) -> Path:
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(HOME / name, folder / name)
     (folder / "params.yaml").write_text(RUN + params if params else (HOME / "tests" / "tiny" / "params.yaml").read_text())
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"]):
+    for command in (
+        ["git", "init", "-q"], ["git", "config", "user.name", "t"], ["git", "config", "user.email", "t@example.org"],
+        ["dvc", "init", "-q"], ["dvc", "config", "core.analytics", "false"],
+    ):  # fmt: skip
         run(folder, *command)
     run(folder, "python", "-m", "pipelines", "dag")
     run(folder, "git", "add", "-A")
-    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "project")
+    run(folder, "git", "commit", "-qm", "project")
     return folder
 
 

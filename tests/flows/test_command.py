@@ -121,8 +121,9 @@ def home(tmp_path_factory):
 @pytest.mark.parametrize("how", ["kill", "term", "ctrl-c"])
 def test_a_run_that_is_ended_leaves_no_process_and_the_next_one_repairs(project, home, how):
     run, below = start(project, home)
-    assert any("stage.py" in " ".join(process.cmdline()) for process in below)
-    assert any("server" in process.cmdline() for process in below)
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["pid", "cmdline"]) if process in below]
+    assert any("stage.py" in " ".join(command) for command in commands)
+    assert any("server" in command for command in commands)
     if how == "ctrl-c":
         os.killpg(run.pid, signal.SIGINT)
     else:

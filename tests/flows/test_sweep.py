@@ -272,6 +272,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was_and_a_point_that_fails_stop
     last = call(root, "reg.yaml")
     assert last.returncode == 0, last.stderr
     assert ran(last) <= {"params/all", "report/all"}
+    assert "kept as the DVC experiment " in last.stderr, last.stderr
     name = last.stderr.split("kept as the DVC experiment ")[1].split()[0]
     assert name in run(root, "dvc", "exp", "list", "--name-only").stdout.split()
     assert f"\n{name}," in run(root, "dvc", "exp", "show", "--csv").stdout

@@ -147,7 +147,6 @@ def test_a_ring_of_stages_is_refused(tmp_path):
 
 def test_a_run_that_is_cancelled_starts_nothing_more(part, monkeypatch):
     monkeypatch.setattr("flows.train.TICK_S", 0.05)
-    children.ALL.open()
     stopped = threading.Event()
     monkeypatch.setattr(children.ALL, "stop", stopped.set)
     world = World(work=lambda name: stopped.wait(10), fails=set(part.stages))
@@ -158,7 +157,6 @@ def test_a_run_that_is_cancelled_starts_nothing_more(part, monkeypatch):
 
 def test_a_run_is_cancelled_while_short_stages_keep_ending(part, monkeypatch):
     monkeypatch.setattr("flows.train.TICK_S", 0.0)
-    children.ALL.open()
     world = World()
     outcome = walk(part, always, world.start, jobs=1, cancelled=lambda: bool(world.started))
     assert outcome.cancelled

@@ -151,10 +151,9 @@ def test_notes_of_dvcs_that_are_damaged_are_begun_anew(project, notes, capsys, w
 
 
 def test_a_stage_and_a_push_get_over_damaged_notes(project, notes, tmp_path, monkeypatch, capsys):
-    from tasks import children, stage, store
+    from tasks import stage, store
 
     notes["local"].write_bytes(b"garbage " * 4096)
-    children.ALL.open()
     lines = []
     command = dvc.command("repro", "--single-item", "embed-h")
     assert stage._here(command, project.root, dvc.environment(), 60, lines.append, lines, set()) is None
