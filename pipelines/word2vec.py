@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
+from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels import word2vec as kernel
@@ -61,10 +61,7 @@ class Words(NamedTuple):
 
 def words_of(tokens: Tokens, splits: list[str], run: Run) -> Words:
     """Raises Fault where there are not two words to tell apart."""
-    counts = np.zeros(tokens.n_rows("vocab"), np.int64)
-    for values, _ in tokens.documents(splits):
-        counts += np.bincount(values, minlength=len(counts))
-    counts[UNKNOWN_ID] = 0
+    counts = tokens.known_counts(splits)
     ids = np.flatnonzero(counts)
     if len(ids) < 2:
         what = "one known token only" if len(ids) else "no known token"
@@ -255,21 +252,14 @@ def outputs(words: Words, params: Word2vecKnobs, width: int) -> np.ndarray:
 
 
 def words_alone(name: str, tokens: Tokens, params: Word2vecKnobs, run: Run, hidden: int) -> Vectors:
-    """All of a method whose words have a vector each, and documents none."""
+    """All of a method whose words have a vector each, and documents none; the model holds the outputs: `context`, or `nodes` of the tree."""
     words = words_of(tokens, params.splits, run)
     start = begin(len(words.ids), params.vector_size, run.rng)
     weights = kernel.Weights(start, start[:0], outputs(words, params, start.shape[1]))
     train(lambda: pieces(tokens, params.splits), words, weights, params, run, hidden)
-    return write_words(name, tokens, words, weights, weights.words, params, run)
-
-
-def write_words(
-    method: str, tokens: Tokens, words: Words, weights: kernel.Weights, vectors: np.ndarray, params: Word2vecKnobs, run: Run
-) -> Vectors:
-    """The words' vectors, and the outputs as the model: `context`, or `nodes` of the tree."""
     size = params.vector_size
     with run.open(Vectors) as out:
-        out.append(item=tokens.vocab().column("token").take(words.ids), count=words.counts, vector=vectors[:, :size])
-        name = "nodes" if params.loss == "hierarchical" else "context"
-        out.model({"model": method, **params.model_dump()}, {name: np.ascontiguousarray(weights.outputs[:, :size])})
+        out.append(item=tokens.vocab().column("token").take(words.ids), count=words.counts, vector=weights.words[:, :size])
+        of = "nodes" if params.loss == "hierarchical" else "context"
+        out.model({"model": name, **params.model_dump()}, {of: np.ascontiguousarray(weights.outputs[:, :size])})
     return out.artifact

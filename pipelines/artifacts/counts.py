@@ -125,11 +125,15 @@ class Counts(Artifact):
         if self.n_rows("documents"):
             raise Fault(f"{self.name}: its rows are documents; this method needs words near words, as the method `windowed` counts them")
 
+    def word_items(self) -> pa.Table:
+        """item, count, label of each word: the token, its sightings, and no label."""
+        vocab = self.vocab()
+        return pa.table({"item": vocab["token"], "count": vocab["count"], "label": pa.nulls(len(vocab), pa.string())})
+
     def row_items(self) -> pa.Table:
-        """item, count, label of each row: a token with its sightings, or a document with its label, but for those of test, and count 0."""
+        """item, count, label of each row: of a word as above, or a document with its label, but for those of test, and count 0."""
         if not self.n_rows("documents"):
-            vocab = self.vocab()
-            return pa.table({"item": vocab["token"], "count": vocab["count"], "label": pa.nulls(len(vocab), pa.string())})
+            return self.word_items()
         table = self.read("documents")
         label = pc.if_else(pc.equal(table["split"], "test"), pa.scalar(None, pa.string()), table["label"])
         return pa.table({"item": table["doc_id"], "count": np.zeros(len(table), np.int64), "label": label})

@@ -104,6 +104,14 @@ class Tokens(Artifact):
         lengths = np.concatenate([np.empty(0, np.int64), *(np.diff(offsets) for _, offsets in parts)])
         return values, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
+    def known_counts(self, splits: Sequence[str]) -> np.ndarray:
+        """(V,) int64, how often each token stands in documents of some splits; 0 for the unknown one."""
+        counts = np.zeros(self.n_rows("vocab"), np.int64)
+        for values, _ in self.documents(splits):
+            counts += np.bincount(values, minlength=len(counts))
+        counts[UNKNOWN_ID] = 0
+        return counts
+
     def profile(self) -> pd.DataFrame:
         """doc_id, split, label, n_tokens, unknown_share, n_outside (ids that vocab does not have)."""
         n_vocab = self.n_rows("vocab")

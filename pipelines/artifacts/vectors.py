@@ -29,3 +29,8 @@ class Vectors(Matrix):
     def expectations(cls, t: MatrixThresholds) -> list[dict[str, Any]]:
         nonzero = expect("column_values_to_be_between", "no vector is all zeros", column="norm", min_value=0, strict_min=True)
         return [*super().expectations(t), nonzero]
+
+    def named(self) -> dict[str, pa.ChunkedArray]:
+        """item, count and label of all rows: what stays where other numbers take the vectors' place."""
+        table = self.read(columns=["item", "count", "label"])
+        return dict(zip(table.column_names, table.columns, strict=True))

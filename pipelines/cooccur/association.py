@@ -27,10 +27,7 @@ class Params(Knobs):
 
     @model_validator(mode="after")
     def _shifts(self) -> Self:
-        if self.shift != 1 and self.measure != "shifted_ppmi":
-            raise ValueError(
-                f"shift is of shifted_ppmi alone, and measure is {self.measure}. Say measure: shifted_ppmi, or leave shift out"
-            )
+        kernel.check_shift(self.measure, self.shift)
         return self
 
 

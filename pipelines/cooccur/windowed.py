@@ -106,7 +106,7 @@ class Text(NamedTuple):
 
 def _texts(tokens: Tokens, params: Params, seed: int) -> Iterator[Text]:
     """The documents of the splits, in shards of at most `shard_tokens`, or of one batch of documents."""
-    keep = _kept(tokens, params) if params.sample else None
+    keep = kernel.kept(tokens.known_counts(params.splits), params.sample) if params.sample else None
     held: list[np.ndarray] = []
     n_held = n_read = origin = 0
     for values, offsets in tokens.documents(params.splits, DOCUMENTS):
@@ -124,15 +124,6 @@ def _texts(tokens: Tokens, params: Params, seed: int) -> Iterator[Text]:
     ids = kernel.whole(held)
     del held
     yield Text(ids, origin, more=False)
-
-
-def _kept(tokens: Tokens, params: Params) -> np.ndarray:
-    """(V,) float64, the chance of each token to stay, from its share of the text that is counted."""
-    n_seen = np.zeros(tokens.n_rows("vocab"), np.int64)
-    for values, _ in tokens.documents(params.splits, DOCUMENTS):
-        n_seen += np.bincount(values, minlength=len(n_seen))
-    n_seen[UNKNOWN_ID] = 0
-    return kernel.kept(n_seen, params.sample)
 
 
 # shards put aside, and merged

@@ -61,10 +61,7 @@ def embed(vectors: Vectors, target: Vectors, params: Params, run: Run) -> Vector
     facts = {"n_pairs": len(seen), "n_held_out": len(asked), **_precision(unit(turned), unit(y), pairs, asked, params.neighbours)}
     run.say(", ".join(f"{name} {value:.4g}" for name, value in facts.items()))
     with run.open(Vectors) as out:
-        start = 0
-        for batch in vectors.batches(["item", "count", "label"]):
-            rows = slice(start, start := start + batch.num_rows)
-            out.append(item=batch["item"], count=batch["count"], label=batch["label"], vector=turned[rows])
+        out.append(**vectors.named(), vector=turned)
         out.model({"model": "aligned", **params.model_dump(), **facts}, {"rotation": turn})
     return out.artifact
 

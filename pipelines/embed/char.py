@@ -62,7 +62,7 @@ class Tables(NamedTuple):
 
 
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
-    counts = count(tokens, params.splits)
+    counts = tokens.known_counts(params.splits)
     if np.count_nonzero(counts) < 2:
         raise Fault(
             f"{tokens.name}: documents of {', '.join(params.splits)} hold {np.count_nonzero(counts)} different known tokens, and a word is "
@@ -100,15 +100,6 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
             run.log(epoch=epoch, loss=loss / n_trained)
             run.checkpoint.save(tables._asdict(), {"epoch": epoch, "curve": run.curve})
     return _write(counts, words, characters, spelled, n_spelled, tables, params, run)
-
-
-def count(tokens: Tokens, splits: list[str]) -> np.ndarray:
-    """(V,) int64, how often each token id stands in the splits; 0 for the unknown one."""
-    counts = np.zeros(tokens.n_rows("vocab"), np.int64)
-    for values, _ in tokens.documents(splits, ROWS):
-        counts += np.bincount(values, minlength=len(counts))
-    counts[UNKNOWN_ID] = 0
-    return counts
 
 
 def spelling(words: list[str], positions: bool) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -60,7 +60,6 @@ def embed(vectors: Vectors, tokens: Tokens, params: Params, run: Run) -> Vectors
         out.append(item=names, count=words.counts, vector=start[:, :size])
         if params.keep:
             rest = np.setdiff1d(np.arange(len(before)), there)
-            table = vectors.read(columns=["item", "count", "label"]).take(pa.array(rest))
-            out.append(**{name: table.column(name) for name in table.column_names}, vector=before[rest])
+            out.append(**{name: values.take(pa.array(rest)) for name, values in vectors.named().items()}, vector=before[rest])
         out.model({"model": "continued", **params.model_dump()}, {"context": np.ascontiguousarray(contexts[:, :size])})
     return out.artifact

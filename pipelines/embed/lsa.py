@@ -12,7 +12,6 @@ shapes  N documents, V words, K = vector_size. In memory: 24 bytes a pair, and a
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
 from pipelines.artifacts.counts import Counts
@@ -46,9 +45,7 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     if rank(s) < params.vector_size:
         raise Fault(f"{counts.name}: its matrix has rank {rank(s)}, so no {params.vector_size} directions. Lower vector_size")
     if params.of == "words":
-        vocab = counts.vocab()
-        items = pa.table({"item": vocab["token"], "count": vocab["count"], "label": pa.nulls(len(vocab), pa.string())})
-        vector = v * s**params.exponent
+        items, vector = counts.word_items(), v * s**params.exponent
     else:
         items, vector = counts.row_items(), multiply(matrix, v) * s ** (params.exponent - 1)
     vector = vector.astype(np.float32)

@@ -39,10 +39,7 @@ def embed(vectors: Vectors, params: Params, run: Run) -> Vectors:
     if params.normalise:
         x = unit(x)
     with run.open(Vectors) as out:
-        start = 0
-        for batch in vectors.batches(["item", "count", "label"]):
-            rows = slice(start, start := start + batch.num_rows)
-            out.append(item=batch["item"], count=batch["count"], label=batch["label"], vector=x[rows])
+        out.append(**vectors.named(), vector=x)
         out.model({"model": "postprocess", **params.model_dump()}, {"mean": mean, "components": components})
     return out.artifact
 

@@ -19,6 +19,12 @@ Block = tuple[Array, Array, Array]  # row, col, count
 MEASURES = ("ppmi", "pmi", "shifted_ppmi", "log", "ratio")
 
 
+def check_shift(measure: str, shift: float) -> None:
+    """Raises ValueError where a shift is given that the measure does not know."""
+    if shift != 1 and measure != "shifted_ppmi":
+        raise ValueError(f"shift is of shifted_ppmi alone, and measure is {measure}. Say measure: shifted_ppmi, or leave shift out")
+
+
 class Sums(NamedTuple):
     row: Array  # (R,) float64
     col: Array  # (C,) float64

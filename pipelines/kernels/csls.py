@@ -6,12 +6,11 @@ source  Schönemann 1966 (orthogonal Procrustes); Conneau, Lample, Ranzato, Deno
         parallel data: cross-domain similarity local scaling, eq. 3
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from pipelines.kernels.nearest import similarities
+
 Array = np.ndarray
-CELLS = 8_000_000  # similarities held at once: 32 MB
 
 
 def rotation(x: Array, y: Array) -> Array:
@@ -32,7 +31,7 @@ def nearness(queries: Array, vectors: Array, k: int) -> Array:
         vectors: (V, D) float32, length 1; V at least k.
     """
     mean = np.empty(len(queries), np.float32)
-    for part, similarity in _similarities(queries, vectors):
+    for part, similarity in similarities(queries, vectors):
         mean[part] = np.partition(similarity, -k, axis=1)[:, -k:].mean(axis=1)
     return mean
 
@@ -46,16 +45,9 @@ def retrieve(queries: Array, vectors: Array, hubness: Array | None = None) -> Ar
             for the query's own nearness is the same for all vectors, and changes no answer.
     """
     answer = np.empty(len(queries), np.int64)
-    for part, similarity in _similarities(queries, vectors):
+    for part, similarity in similarities(queries, vectors):
         answer[part] = (similarity if hubness is None else 2 * similarity - hubness).argmax(axis=1)
     return answer
-
-
-def _similarities(queries: Array, vectors: Array) -> Iterator[tuple[slice, Array]]:
-    step = max(1, CELLS // len(vectors))
-    for start in range(0, len(queries), step):
-        part = slice(start, start + step)
-        yield part, queries[part] @ vectors.T
 
 
 def csls_plain(queries: Array, vectors: Array, k: int) -> Array:

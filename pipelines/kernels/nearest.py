@@ -35,7 +35,7 @@ def nearest(queries: Array, vectors: Array, k: int, own: Array) -> tuple[Array, 
         (Q, k) int64 rows, the most similar first, and (Q, k) float32 cosines.
     """
     found, cosine = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
-    for part, similarity in _similarities(queries, vectors):
+    for part, similarity in similarities(queries, vectors):
         named = np.flatnonzero(own[part] >= 0)
         similarity[named, own[part][named]] = -np.inf
         best = np.argpartition(similarity, -k, axis=1)[:, -k:]
@@ -56,14 +56,15 @@ def analogies(vectors: Array, a: Array, b: Array, c: Array) -> Array:
         (Q,) int64 rows of `vectors`.
     """
     answer = np.empty(len(a), np.int64)
-    for part, similarity in _similarities(vectors[b] - vectors[a] + vectors[c], vectors):
+    for part, similarity in similarities(vectors[b] - vectors[a] + vectors[c], vectors):
         for asked in (a, b, c):
             similarity[np.arange(len(similarity)), asked[part]] = -np.inf
         answer[part] = similarity.argmax(axis=1)
     return answer
 
 
-def _similarities(queries: Array, vectors: Array) -> Iterator[tuple[slice, Array]]:
+def similarities(queries: Array, vectors: Array) -> Iterator[tuple[slice, Array]]:
+    """(which queries, (those, V) their products with all vectors), at most CELLS products at a time."""
     step = max(1, CELLS // len(vectors))
     for start in range(0, len(queries), step):
         part = slice(start, min(start + step, len(queries)))

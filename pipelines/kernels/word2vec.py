@@ -487,16 +487,16 @@ def _meet(
                 if i != own[c]:
                     pairs[i] += 1
                     n_pairs += 1
+    h2 = np.zeros(len(held), np.float32)
+    for i in range(len(held)):
+        h2[i] = _dot(held[i], held[i])
     if against == TREE:
         loss = _tree_pass(
-            held, target, first, last, own, outputs, tree_first, tree_node, tree_code, lr, d_held, c_held, d_outputs, c_outputs, r_outputs,
+            held, target, first, last, own, outputs, tree_first, tree_node, tree_code, lr, h2, d_held, c_held, d_outputs, c_outputs, r_outputs,
             table,
         )  # fmt: skip
         return loss, n_pairs
     n_noise = len(chosen)
-    h2 = np.zeros(len(held), np.float32)
-    for i in range(len(held)):
-        h2[i] = _dot(held[i], held[i])
     scores = np.zeros((len(held), n_noise), np.float32)
     rest = np.empty((len(held), n_noise), np.float32)  # pairs of i that noise word n stands against
     for i in range(len(held)):
@@ -683,7 +683,9 @@ def _pair_pass(held, target, first, last, own, outputs, shift, against, lr, h2, 
 
 
 @numba.njit(cache=True, fastmath=FAST)
-def _tree_pass(held, target, first, last, own, outputs, tree_first, node, code, lr, d_held, c_held, d_outputs, c_outputs, r_outputs, table):
+def _tree_pass(
+    held, target, first, last, own, outputs, tree_first, node, code, lr, h2, d_held, c_held, d_outputs, c_outputs, r_outputs, table
+):
     """Each centre's way down the tree against its hidden vectors."""
     loss = 0.0
     longest = len(r_outputs) // len(target)
@@ -706,7 +708,7 @@ def _tree_pass(held, target, first, last, own, outputs, tree_first, node, code, 
                     step = lr * (np.float32(1 - code[j]) - table[at, SIGMA])
                     curve = lr * table[at, BEND]
                     c_held[i] += curve * o2
-                    c_outputs[slot] += curve * _dot(h, h)
+                    c_outputs[slot] += curve * h2[i]
                     for d in range(len(o)):
                         back[d] += step * o[d]
                     for d in range(len(o)):

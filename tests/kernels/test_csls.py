@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.kernels import csls as kernel
+from pipelines.kernels import nearest
 from pipelines.kernels.csls import csls_plain, nearness, retrieve, rotation
 from pipelines.kernels.nearest import unit
 
@@ -21,7 +21,7 @@ def test_no_orthogonal_map_is_nearer_than_the_rotation():
 
 
 def test_retrieval_in_blocks_is_that_of_the_plain_definition(monkeypatch):
-    monkeypatch.setattr(kernel, "CELLS", 300)  # three queries a block
+    monkeypatch.setattr(nearest, "CELLS", 300)  # three queries a block
     rng = np.random.default_rng(0)
     x, y = (unit(rng.normal(size=(n, 5))) for n in (80, 100))
     found = retrieve(x[:31], y, nearness(y, x, 10))
