@@ -82,6 +82,7 @@ class Run:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder on the output's disk for what a method must put aside; gone afterwards."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".scratch-", dir=self.folder.parent))
         try:
             yield folder
@@ -144,6 +145,13 @@ class Run:
         if self._show and now - self._logged > 1.0:  # seconds; short epochs would bury the rest
             self._logged = now
             print(f"{self.name}: " + ", ".join(f"{k} {v:.5g}" for k, v in figures.items()), flush=True)
+
+    def stalled(self, least_gain: float) -> bool:
+        """Whether the last epoch lowered the loss by a smaller share of it than this, and says so; with 0 never."""
+        if not least_gain or len(self.curve) < 2 or self.curve[-1]["loss"] <= self.curve[-2]["loss"] * (1 - least_gain):
+            return False
+        self.say(f"ends after epoch {self.curve[-1]['epoch']:.0f}: it lowered the loss by less than {least_gain:.3g} of it (least_gain)")
+        return True
 
     def _how_far(self, facts: dict[str, Any]) -> None:
         if self._tell is not None:

@@ -132,7 +132,7 @@ def train(
     saved = time.monotonic()
     with run.progress(descent.n_tokens * params.epochs, "tokens") as bar:
         bar.begin(descent.n_tokens * epoch)
-        while epoch < params.epochs:
+        while epoch < params.epochs and not run.stalled(params.least_gain):
             passed = 0  # tokens of this epoch
             for place, piece in enumerate(stream()):
                 n_here = descent.n_known(piece)
@@ -151,9 +151,6 @@ def train(
             run.log(epoch=epoch, loss=loss / max(n_pairs, 1))
             loss, n_pairs = 0.0, 0
             _save(weights, run, epoch, 0, loss, n_pairs)
-            if params.least_gain and len(run.curve) > 1 and run.curve[-1]["loss"] > run.curve[-2]["loss"] * (1 - params.least_gain):
-                run.say(f"ends after epoch {epoch}: it lowered the loss by less than {params.least_gain:.3g} of it (least_gain)")
-                break
 
 
 def infer(

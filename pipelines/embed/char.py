@@ -46,6 +46,7 @@ class Params(Knobs):
     epochs: int = Field(5, ge=1)
     lr: float = Field(0.05, gt=0)  # falls in a straight line to min_lr
     min_lr: float = Field(1e-4, ge=0)
+    least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
     @model_validator(mode="after")
@@ -79,7 +80,7 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
 
     with run.progress(total, "tokens") as bar:
         bar.begin(n_tokens * epoch)
-        while epoch < params.epochs:
+        while epoch < params.epochs and not run.stalled(params.least_gain):
             epoch += 1
             done, loss, n_trained = n_tokens * (epoch - 1), 0.0, 0
             for i, (values, offsets) in enumerate(tokens.documents(params.splits, ROWS)):

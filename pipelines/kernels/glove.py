@@ -7,6 +7,7 @@ side, and leave the same numbers in whichever order they end (Gemulla, Nijkamp, 
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numba
@@ -60,23 +61,39 @@ def begin(n_vocab: int, vector_size: int, rng: np.random.Generator) -> State:
     return State(*numbers, *(np.ones(shape, np.float32) for shape in shapes))
 
 
-def deal(blocks: Callable[[], Iterator[tuple[Array, Array, Array]]], n_vocab: int, seed: int) -> Pairs:
+def deal(blocks: Callable[[], Iterator[tuple[Array, Array, Array]]], n_vocab: int, seed: int, folder: Path | None = None) -> Pairs:
     """Deals pairs out to their squares, and shuffles each.
 
     Args:
         blocks: gives (row, col, count) in pieces; called twice, so that no pair is held twice.
+        folder: where the pairs lie on disk, mapped into memory: squares are written and read from end to end, and one is shuffled
+            at a time in each thread. None: in memory.
     """
     place = places(n_vocab)
     n = np.zeros(BLOCKS * BLOCKS, np.int64)
     for row, col, _ in blocks():
         n += np.bincount(_square(row, col), minlength=len(n))
     first = np.concatenate([[0], np.cumsum(n)])
-    pairs = Pairs(np.empty(first[-1], np.int32), np.empty(first[-1], np.int32), np.empty(first[-1], np.float32), first)
+    kinds = {"row": np.int32, "col": np.int32, "count": np.float32}
+    pairs = Pairs(*(_room(int(first[-1]), kind, folder and folder / name) for name, kind in kinds.items()), first)
     free = first[:-1].copy()
     for row, col, count in blocks():
         _fill(_square(row, col), place[row], place[col], np.require(count, requirements="W"), free, pairs)
     _shuffle(pairs, np.uint64(seed))
     return pairs
+
+
+def _room(size: int, kind: type, path: Path | None) -> Array:
+    return np.empty(size, kind) if path is None else np.asarray(np.memmap(path, kind, "w+", shape=size))
+
+
+def met(pairs: Pairs, n_vocab: int) -> Array:
+    """(V,) bool of each row of `State`, whether it is in a pair."""
+    found = np.zeros(n_vocab, bool)
+    for side in (pairs.row, pairs.col):
+        for start in range(0, len(side), 2**20):
+            found[side[start : start + 2**20]] = True
+    return found
 
 
 def _square(row: Array, col: Array) -> Array:

@@ -193,6 +193,13 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypa
 # what cannot be learned from
 
 
+def test_a_training_that_gains_little_ends_when_asked(tmp_path):
+    run = Run(tmp_path / "v", seed=1)
+    embed(tokens_of(tmp_path / "tokens", two_topics(100, seed=0)), Params(vector_size=8, epochs=200, sample=0, least_gain=0.05), run)
+    assert 2 <= len(run.curve) < 200
+    assert run.curve[-1]["loss"] > 0.95 * run.curve[-2]["loss"]
+
+
 def test_a_loss_that_is_no_number_any_more_stops_and_says_what_to_lower(tmp_path):
     tokens = tokens_of(tmp_path / "tokens", two_topics(20, seed=0))
     with pytest.raises(Fault, match=r"embed/c: the loss is not a number any more in epoch 1, after 0 tokens, with lr 1e\+30; .*Lower lr"):

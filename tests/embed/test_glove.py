@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.artifacts.counts import Counts
 from pipelines.cooccur import windowed
+from pipelines.embed import glove
 from pipelines.embed.glove import Params, embed
 from pipelines.errors import Fault
 from pipelines.kernels import glove as kernel
@@ -88,6 +89,28 @@ def test_any_number_of_threads_writes_the_same_bytes(tmp_path, counts):
         written.append(files(embed(counts, Params(vector_size=20, epochs=3), Run(tmp_path / f"t{len(written)}" / "v", seed=5))))
     assert written[0] == written[1]
     assert written[0] != files(embed(counts, Params(vector_size=20, epochs=3), Run(tmp_path / "s" / "v", seed=6)))
+
+
+def test_pairs_that_memory_should_not_hold_lie_on_disk_meanwhile_and_leave_the_same_bytes(tmp_path, counts, monkeypatch):
+    params = Params(vector_size=6, epochs=2)
+    here = files(embed(counts, params, Run(tmp_path / "here" / "v", seed=2)))
+    monkeypatch.setattr(glove, "HELD", 10)
+    asked = []
+    deal = kernel.deal
+    monkeypatch.setattr(kernel, "deal", lambda *args: asked.append(args[-1]) or deal(*args))
+    assert files(embed(counts, params, Run(tmp_path / "there" / "v", seed=2))) == here
+    assert asked[0].parent == tmp_path / "there"
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["v"]
+
+
+def test_a_training_that_gains_little_ends_when_asked_also_when_it_is_killed_just_then(tmp_path, counts):
+    params, kept = Params(vector_size=6, epochs=200, least_gain=0.05), tmp_path / "checkpoints"
+    run = Run(tmp_path / "a" / "v", seed=2, checkpoints=kept)
+    whole = files(embed(counts, params, run))
+    assert 2 <= len(run.curve) < 200
+    again = Run(tmp_path / "b" / "v", seed=2, checkpoints=kept)  # from the last checkpoint
+    assert files(embed(counts, params, again)) == whole
+    assert again.curve == run.curve
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, monkeypatch):

@@ -1,5 +1,9 @@
 """GloVe's descent: the strata hold every pair once, and the fast kernel says what the plain loop says."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -15,9 +19,9 @@ def matrix(n_vocab=50, n_pairs=800, seed=0):
     return (pair // n_vocab).astype(np.int32), (pair % n_vocab).astype(np.int32), rng.gamma(1, 20, n_pairs).astype(np.float32)
 
 
-def dealt(pieces=1, seed=1, n_vocab=50):
+def dealt(pieces=1, seed=1, n_vocab=50, folder=None):
     parts = [np.array_split(column, pieces) for column in matrix(n_vocab)]
-    return glove.deal(lambda: zip(*parts, strict=True), n_vocab, seed)
+    return glove.deal(lambda: zip(*parts, strict=True), n_vocab, seed, folder)
 
 
 def trained(pairs, train, n_vocab=50, vector_size=7):
@@ -77,13 +81,35 @@ def test_the_kernel_does_what_the_plain_loop_does(threads):
         assert found == pytest.approx(wanted, rel=1e-3, abs=1e-5), name
 
 
-def test_any_number_of_threads_leaves_the_same_bytes():
-    results = []
-    for threads in THREADS:
-        numba.set_num_threads(threads)
-        loss, state = trained(dealt(n_vocab=300), glove.train, n_vocab=300, vector_size=33)
-        results.append((loss, [array.tobytes() for array in state]))
-    assert results[0] == results[1]
+ON_THREADS = """
+import hashlib, sys, numba
+sys.path.insert(0, ".")
+from pipelines.kernels import glove
+from tests.kernels.test_glove import dealt, trained
+for threads in (1, 2, 4, 8):
+    numba.set_num_threads(threads)
+    loss, state = trained(dealt(n_vocab=300), glove.train, n_vocab=300, vector_size=33)
+    print(hashlib.sha256(repr(loss).encode() + b"".join(array.tobytes() for array in state)).hexdigest())
+"""
+
+
+def test_one_two_four_and_eight_threads_leave_the_same_bytes():
+    env = {**os.environ, "NUMBA_NUM_THREADS": "8"}
+    done = subprocess.run([sys.executable, "-c", ON_THREADS], capture_output=True, text=True, env=env, check=True)
+    assert len(done.stdout.split()) == 4
+    assert len(set(done.stdout.split())) == 1
+
+
+def test_pairs_on_disk_are_those_in_memory(tmp_path):
+    here, there = dealt(), dealt(folder=tmp_path)
+    assert all((one == other).all() for one, other in zip(here, there, strict=True))
+    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == dict.fromkeys(("row", "col", "count"), 4 * 800)
+
+
+def test_a_row_is_met_when_it_is_in_a_pair_on_either_side():
+    one = np.float32([1])
+    pairs = glove.deal(lambda: [(np.int32([2]), np.int32([4]), one), (np.int32([4]), np.int32([0]), one)], 6, 0)
+    assert np.flatnonzero(glove.met(pairs, 6)[glove.places(6)]).tolist() == [0, 2, 4]
 
 
 def test_one_step_of_one_pair_worked_out_by_hand():
