@@ -5,12 +5,15 @@ python -m benchmarks.glove
 Both train one epoch, D = 100, x_max 10, on the counts of a twentieth of the documents, and report
 the same loss; then embed/glove alone on all of them. PyTorch has sparse gradients and AdaGrad, and steps
 once a batch of pairs, not once a pair: the larger the batch, the faster, and the higher the loss.
+
+Then the descent alone, pairs dealt out, nothing read or written, on all documents: D = 50 and 300.
 """
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import numpy as np
 
 from benchmarks.measure import THREADS, measure, race, text
@@ -18,6 +21,7 @@ from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import Tokens
 from pipelines.cooccur import windowed
 from pipelines.embed.glove import Params, embed
+from pipelines.kernels import glove as kernel
 from pipelines.method import Run
 from pipelines.warm import warm
 
@@ -31,6 +35,20 @@ def ours(folder: Path, out: Path) -> Iterator[float | None]:
     run = Run(out, seed=1)
     embed(Counts(folder), Params(**KNOBS), run)
     yield run.curve[-1]["loss"]
+
+
+def descent(folder: Path, vector_size: int, epochs: int, threads: int) -> Iterator[list[float] | None]:
+    warm()
+    numba.set_num_threads(threads)
+    counts, rng = Counts(folder), np.random.default_rng(1)
+    pairs = kernel.deal(counts.blocks, counts.n_rows("vocab"), 1)
+    state = kernel.begin(counts.n_rows("vocab"), vector_size, rng)
+    yield None
+    losses = []
+    for _ in range(epochs):
+        diagonals = rng.permutation(kernel.BLOCKS)
+        losses.append(sum(kernel.train(pairs, diagonal, state, 10, 0.75, 0.05) for diagonal in diagonals) / len(pairs.row))
+    yield losses
 
 
 def in_torch(folder: Path, batch_size: int) -> Iterator[float | None]:
@@ -80,6 +98,10 @@ def main() -> None:
         base = measure(ours, part.folder, folder / "glove-part")
         torches = {size: measure(in_torch, part.folder, size) for size in (16_384, 131_072)}
         full = measure(ours, whole.folder, folder / "glove")
+        alone = {
+            f"D = {size}, {epochs} epochs, {threads} thread{'s' * (threads > 1)}": (measure(descent, whole.folder, size, epochs, threads), epochs * n_whole)
+            for size, epochs, threads in ((50, 3, THREADS), (50, 3, 1), (300, 1, THREADS), (300, 1, 1))
+        }  # fmt: skip
 
     print(f"{what}, one epoch, D = {KNOBS['vector_size']}. {THREADS} threads.\n")
     rows = [
@@ -87,7 +109,9 @@ def main() -> None:
         *((f"PyTorch, sparse AdaGrad, batches of {size:,}", cost, n_part) for size, cost in torches.items()),
         ("`glove`, all documents", full, n_whole),
     ]
-    print(race("pairs", rows, loss=[f"{cost.result:.4f}" for _, cost, _ in rows]))
+    print(race("pairs", rows, loss=[f"{cost.result:.4f}" for _, cost, _ in rows]) + "\n")
+    rows = [(name, cost, n) for name, (cost, n) in alone.items()]
+    print(race("pairs", rows, loss=[", ".join(f"{loss:.4f}" for loss in cost.result) for _, cost, _ in rows]))
 
 
 if __name__ == "__main__":

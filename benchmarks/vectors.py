@@ -44,6 +44,7 @@ ROWS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "glove d300": (glove, {"x_max": 10, "epochs": 25, "vector_size": 300}, "window 10"),
     "ppmi_svd d100": (ppmi_svd, {}, "window 10"),
     "ppmi_svd d300": (ppmi_svd, {"vector_size": 300}, "window 10"),
+    "ppmi_svd d500": (ppmi_svd, {"vector_size": 500}, "window 10"),
     "lsa d200": (lsa, {"vector_size": 200, "exponent": 0.0}, "documents"),
     "random_projection d300": (random_projection, {"vector_size": 300}, "window 10"),
 }

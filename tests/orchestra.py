@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 
+from tests import ports
 from tests.scratch import REPOSITORY
 
 SETTINGS = {
@@ -29,9 +29,7 @@ class Orchestra:
     def __init__(self, home: Path, **settings: str):
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = ports.lasting()
         self.env = {
             **os.environ, **SETTINGS, **settings, "PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(self.port),
@@ -39,13 +37,16 @@ class Orchestra:
         self.server_env = dict(self.env)  # what a test adds for its runs is not for the server
         self.server: subprocess.Popen | None = None
         self.workers: list[subprocess.Popen] = []
+        self.begun: list[subprocess.Popen] = []  # runs and workers, of which none outlives the test
         self.n_workers = 0  # that were started, each with a log of its own
 
     def start(self, command: list[str], folder: Path, log: str, env: dict[str, str] | None = None) -> subprocess.Popen:
         with (self.home / log).open("a") as out:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=folder, env=env or self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
             )
+        self.begun.append(process)
+        return process
 
     def serve(self) -> None:
         """Starts the server (again, on the same port and database) and waits until it answers."""
@@ -106,8 +107,8 @@ class Orchestra:
 
     def close(self) -> None:
         self.end_workers()
-        if self.server is not None:
-            end(self.server)
+        for process in reversed(self.begun):
+            end(process)
 
 
 def end(process: subprocess.Popen) -> None:

@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ import psutil
 import pytest
 
 from tasks import children
+from tests import ports
 
 USER, PASSWORD = "wordloom", "a-secret-of-the-test"
 
@@ -45,9 +45,7 @@ class Postgres:
             pytest.skip("no Postgres with pg_trgm here: install your system's postgresql package")
         # Postgres refuses to run as root
         self.user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = ports.lasting()
         self.data = folder / "data"
         (folder / "password").write_text(PASSWORD)
         if self.user:

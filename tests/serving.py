@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests import scratch
+from tests import ports, scratch
 
 
 def project(folder: Path) -> scratch.Project:
@@ -24,22 +23,16 @@ def project(folder: Path) -> scratch.Project:
     return made
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 class Server:
     """One `wordloom server`, started again at will over the same home."""
 
     def __init__(self, root: Path, home: Path, *options: str, **env: str):
         self.root, self.options = root, options
         self.project = scratch.Project(root)
-        self.port = free_port()
+        self.port = ports.lasting()
         self.url = f"http://127.0.0.1:{self.port}"
         self.said = root / "said.txt"
-        ours = {"PREFECT_HOME": str(home), "WORDLOOM_PAGES_URL": f"http://127.0.0.1:{free_port()}", **env}
+        ours = {"PREFECT_HOME": str(home), "WORDLOOM_PAGES_URL": f"http://127.0.0.1:{ports.lasting()}", **env}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         self.env = {**inherited, **ours}  # of the server
         self.client_env = {**self.env, "PREFECT_API_URL": f"{self.url}/api"}

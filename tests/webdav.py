@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import ports
+
 
 @dataclass
 class Server:
@@ -17,15 +19,14 @@ class Server:
     break_after: int | None = None  # uploads that come through; in the next ones the connection breaks half-way
     uploads: list[str] = field(default_factory=list)  # paths, as they came
     app: Callable | None = None  # what answers, by WSGI
-    port: int = 0
+    port: int = field(default_factory=ports.lasting)
 
     def start(self) -> None:
-        """At the address that it had before, if it had one."""
+        """At the address that it had before, if it was there."""
         from cheroot import wsgi
 
         self._server = wsgi.Server(("127.0.0.1", self.port), self.app, numthreads=8)
         self._server.prepare()
-        self.port = self._server.bind_addr[1]
         self.url = f"webdav://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve, daemon=True)
         self._thread.start()

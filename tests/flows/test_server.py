@@ -16,7 +16,7 @@ import pytest
 
 from flows import HEARTBEAT_S, server
 from pipelines.errors import Fault
-from tests import scratch, serving
+from tests import ports, scratch, serving
 
 SECRET = "somebody:a-password-of-the-test"
 
@@ -30,14 +30,14 @@ def refused(project, host: str = "127.0.0.1", port: int = 4200, database: str | 
 
 @pytest.mark.parametrize("url", ["postgresql+asyncpg://me:hush@db/prefect", "postgresql+asyncpg://db/prefect?user=me&password=hush"])
 def test_a_password_on_the_command_line_is_refused_and_not_repeated(project, url):
-    said = refused(project, port=serving.free_port(), database=url)
+    said = refused(project, port=ports.lasting(), database=url)
     assert said.startswith("--database holds a password")
     assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in said
     assert "hush" not in said
 
 
 def test_a_database_that_prefect_cannot_use_is_refused(project):
-    port = serving.free_port()
+    port = ports.lasting()
     said = refused(project, port=port, database="mysql://db/prefect")
     assert "begins with 'mysql'; Prefect takes postgresql+asyncpg and sqlite+aiosqlite" in said
     assert "--database is not an address" in refused(project, port=port, database="my database")
@@ -61,10 +61,10 @@ def test_a_port_that_is_taken_is_named(project):
 @pytest.mark.slow
 @pytest.mark.quick_slow
 def test_a_database_that_is_not_there_is_named_without_its_password(project):
-    url = f"postgresql+asyncpg://me:hush@127.0.0.1:{serving.free_port()}/prefect"
+    url = f"postgresql+asyncpg://me:hush@127.0.0.1:{ports.lasting()}/prefect"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env = {**inherited, "PREFECT_HOME": str(project.root.parent / "home"), server.DATABASE: url}
-    command = scratch.wordloom("server", "--port", str(serving.free_port()))
+    command = scratch.wordloom("server", "--port", str(ports.lasting()))
     done = subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.startswith("fault: the database cannot be used (postgresql+asyncpg://me:***@127.0.0.1")
