@@ -63,6 +63,7 @@ class Method:
     placement: Placement
     sources: Callable[[Any], list[str]]  # files of the project that a row reads besides its inputs
     plots: dict[str, dict[str, Any]]  # name of a CSV in the artifact -> how `dvc plots` draws it
+    on_gpu: Callable[[Any], bool]  # whether a row of a method that imports torch for a GPU alone has a use for one
 
     @property
     def module(self) -> str:
@@ -90,11 +91,16 @@ def load(verb: str, name: str) -> Method:
     }
     placement = Placement(**getattr(module, "PLACEMENT", {}))
     sources: Callable[[Any], list[str]] = getattr(module, "sources", _no_sources)
-    return Method(verb, name, call, module.Params, inputs, placement, sources, getattr(module, "PLOTS", {}))
+    on_gpu: Callable[[Any], bool] = getattr(module, "on_gpu", _not_on_gpu)
+    return Method(verb, name, call, module.Params, inputs, placement, sources, getattr(module, "PLOTS", {}), on_gpu)
 
 
 def _no_sources(params: Any) -> list[str]:
     return []
+
+
+def _not_on_gpu(params: Any) -> bool:
+    return False
 
 
 def _input(hint: Any, parameter: inspect.Parameter) -> Input:

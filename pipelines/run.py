@@ -70,7 +70,7 @@ def call(root: Path, row: Row, aside: Path, stamp: dict[str, str], join: Path | 
         cluster=cluster.from_environment(), fabric=fabric,
     )  # fmt: skip
     run.folder.mkdir(parents=True)
-    with _threads(row.world.threads):
+    with _threads(row.world.threads), _room_on(device, run.name):
         artifact = row.method.call(**inputs, params=row.knobs, run=run)
     if run.curve:
         Writer(type(artifact), run.folder).csv("curve", run.curve)
@@ -172,8 +172,19 @@ def guarded(root: Path, stage: str, output: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _room_on(device: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as err:
+        if type(err).__name__ != "OutOfMemoryError":  # torch's, which is not imported for that
+            raise
+        raise Fault(f"{name}: {device} has no memory left. Lower batch_size or vector_size, free the GPU, or say device: cpu") from err
+
+
 def _device(row: Row) -> str:
-    if row.world.device == "cpu" or "torch" not in sys.modules:  # a method without torch has no use for a GPU
+    # a method without torch has no use for a GPU, but for those that import it where there is one
+    if row.world.device == "cpu" or not ("torch" in sys.modules or row.method.on_gpu(row.knobs)):
         return "cpu"
     import torch
 

@@ -3,6 +3,8 @@
 Tokens are read from disk piece by piece in every epoch, so memory holds the vectors and one piece. What is drawn
 (which sightings are passed over, windows, noise words, the order of chunks within a piece) is drawn from the seed,
 the epoch and the piece: a run that was killed goes on from its checkpoint to the same bytes.
+
+Skip-gram and CBOW against noise words train on a GPU where there is one: kernels/word2vec_torch.py.
 """
 
 import math
@@ -23,6 +25,7 @@ PIECE = 2**20  # tokens, about
 SAVE_EVERY = 60.0  # seconds between checkpoints; they decide no byte
 ROOM = 2**26  # numbers of changes that a batch may leave: 256 MB
 LARGEST_SOFTMAX = 10_000  # words
+ON_GPU = 16  # batches of a GPU are so many times as large
 AGAINST = {
     "negative": kernel.NEGATIVE, "nce": kernel.NEGATIVE, "softmax": kernel.SOFTMAX, "hierarchical": kernel.TREE,
 }  # fmt: skip
@@ -38,6 +41,7 @@ class Word2vecKnobs(Knobs):
     noise: int = Field(16, ge=1, le=4096)  # noise words that 64 tokens share, and that stand for `negative` in each pair
     noise_exponent: float = Field(0.75, ge=-2, le=2)  # a word is drawn as often as its count to this power
     sample: float = Field(1e-3, ge=0, le=1)  # a word above this share of the text is passed over now and then; 0: never
+    batch_size: int = Field(0, ge=0)  # tokens that are learned at once; 0: as many as the text allows, on a GPU 16 times that
     epochs: int = Field(5, ge=1)
     lr: float = Field(0.025, gt=0, le=1)  # falls in a straight line to min_lr
     min_lr: float = Field(1e-4, ge=0)
@@ -49,6 +53,10 @@ class Word2vecKnobs(Knobs):
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr ({self.min_lr}) must not be above lr ({self.lr}): the rate falls from lr to min_lr")
         return self
+
+
+def on_gpu(params: Word2vecKnobs) -> bool:
+    return AGAINST[params.loss] == kernel.NEGATIVE
 
 
 class Words(NamedTuple):
@@ -127,8 +135,8 @@ def train(
         weights: as they begin; `outputs` has a row per word, or per inner node for the loss `hierarchical`.
         hidden: one of the kernel's forms.
     """
-    descent = Descent(words, weights, params, run, hidden, parts, words_too)
     epoch, n_done, loss, n_pairs = _resume(weights, run)
+    descent = Descent(words, weights, params, run, hidden, parts, words_too)
     saved = time.monotonic()
     with run.progress(descent.n_tokens * params.epochs, "tokens") as bar:
         bar.begin(descent.n_tokens * epoch)
@@ -141,16 +149,16 @@ def train(
                     begun = (descent.n_tokens * epoch + passed) / (descent.n_tokens * params.epochs)
                     more, n_more = descent.step(piece, rng, begun, begun + n_here / (descent.n_tokens * params.epochs))
                     loss, n_pairs = loss + more, n_pairs + n_more
-                    _finite(weights, params, run, epoch, passed)
+                    _finite(descent, run, epoch, passed)
                     bar.advance(n_here)
                     if time.monotonic() - saved > SAVE_EVERY:
-                        _save(weights, run, epoch, place + 1, loss, n_pairs)
+                        _save(descent.fetched(), run, epoch, place + 1, loss, n_pairs)
                         saved = time.monotonic()
                 passed += n_here
             epoch, n_done = epoch + 1, 0
             run.log(epoch=epoch, loss=loss / max(n_pairs, 1))
             loss, n_pairs = 0.0, 0
-            _save(weights, run, epoch, 0, loss, n_pairs)
+            _save(descent.fetched(), run, epoch, 0, loss, n_pairs)
 
 
 def infer(
@@ -200,8 +208,18 @@ class Descent:
         chunk, n_chunks = kernel.batch_size(words.counts * self.share)
         self.form = kernel.Form(hidden, against, params.window, params.negative, noise, words_too, learn_words, chunk)
         wide = (chunk * max(longest, 1) + noise) * weights.outputs.shape[1]
-        n_chunks = max(1, min(n_chunks, ROOM // wide))
-        self.changes = kernel.Changes(n_chunks, self.form, weights, longest)
+        asked = -(-params.batch_size // chunk)
+        self.device = None
+        if run.device != "cpu":
+            from pipelines.kernels import word2vec_torch  # torch takes seconds to import
+
+            if word2vec_torch.can(self.form, parts):
+                n_held, n_against = chunk + 2 * params.window, chunk + noise
+                wide = n_held * n_against + (n_held + n_against) * weights.outputs.shape[1]
+                n_chunks = max(1, min(asked or n_chunks * ON_GPU, ROOM // wide))
+                self.device = word2vec_torch.Descent(weights, self.chances, self.shift, self.form, n_chunks, run.device)
+                return
+        self.changes = kernel.Changes(max(1, min(asked or n_chunks, ROOM // wide)), self.form, weights, longest)
 
     def n_known(self, piece: Piece) -> int:
         return int((self.words.place[piece.values] >= 0).sum())
@@ -211,10 +229,23 @@ class Descent:
         text = kernel.Text(*kernel.thin(*piece, self.words.place, self.share, rng.integers(2**63, dtype=np.uint64)))
         order = rng.permutation(-(-len(text.token) // self.form.chunk))
         lr, last_lr = (self.params.lr + (self.params.min_lr - self.params.lr) * share for share in (begun, done))
+        seed = int(rng.integers(2**63))
+        if self.device:
+            return self.device.train(text, order, lr, last_lr, seed)
         return kernel.train(
-            text, order, self.weights, self.parts, self.tree, self.chances, self.shift, self.form, lr, last_lr, int(rng.integers(2**63)),
-            self.changes,
+            text, order, self.weights, self.parts, self.tree, self.chances, self.shift, self.form, lr, last_lr, seed, self.changes
         )  # fmt: skip
+
+    def fetched(self) -> kernel.Weights:
+        """The weights, as NumPy has them."""
+        if self.device:
+            self.device.fetch(self.weights)
+        return self.weights
+
+    def finite(self) -> bool:
+        if self.device:
+            return self.device.finite()
+        return all(math.isfinite(float(matrix.sum(dtype=np.float64))) for matrix in self.weights)
 
 
 def _save(weights: kernel.Weights, run: Run, epoch: int, n_done: int, loss: float, n_pairs: int) -> None:
@@ -234,11 +265,11 @@ def _resume(weights: kernel.Weights, run: Run) -> tuple[int, int, float, int]:
     return kept["epoch"], kept["pieces"], kept["loss"], kept["pairs"]
 
 
-def _finite(weights: kernel.Weights, params: Word2vecKnobs, run: Run, epoch: int, passed: int) -> None:
-    if not all(math.isfinite(float(matrix.sum(dtype=np.float64))) for matrix in weights):
+def _finite(descent: Descent, run: Run, epoch: int, passed: int) -> None:
+    if not descent.finite():
         last = f"the last good loss is {run.curve[-1]['loss']:.4g}, of epoch {epoch}" if run.curve else "no epoch was finished"
         raise Fault(
-            f"{run.name}: the vectors are no numbers any more in epoch {epoch + 1}, after {passed:,} tokens, with lr {params.lr:.4g}; {last}. "
+            f"{run.name}: the vectors are no numbers any more in epoch {epoch + 1}, after {passed:,} tokens, with lr {descent.params.lr:.4g}; {last}. "
             "Lower lr (0.025 is usual)"
         )
 

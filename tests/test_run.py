@@ -256,6 +256,18 @@ def test_a_write_that_fails_for_want_of_space_is_a_fault_wherever_it_happens(tmp
     assert list((root / "data/1_corpus").iterdir()) == []
 
 
+def test_a_gpu_without_memory_is_a_fault_and_another_error_stays_what_it_is():
+    import torch
+
+    from pipelines import run as stage
+    from pipelines.errors import Fault
+
+    with pytest.raises(Fault, match="embed/x: cuda has no memory left. Lower batch_size"), stage._room_on("cuda", "embed/x"):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="shapes"), stage._room_on("cuda", "embed/x"):
+        raise RuntimeError("shapes differ")
+
+
 def test_a_stage_that_dvc_yaml_does_not_know_is_refused(project):
     (project / "params.yaml").write_text(RUN + "ingest:\n  other: {method: slow}\n")
     done = run(project, "python", "-m", "pipelines", "ingest", "other", ok=False)

@@ -28,6 +28,10 @@ class Params(word2vec.Word2vecKnobs):
     engine: Literal["own", "gensim"] = "own"
 
 
+def on_gpu(params: Params) -> bool:
+    return params.engine == "own" and word2vec.on_gpu(params)
+
+
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     if params.engine == "gensim":
         return word2vec_gensim.embed("cbow", tokens, params, run)

@@ -7,6 +7,8 @@ source  Pennington, Socher, Manning 2014; f is eq. 9, the loss is eq. 8, halved 
         the authors' glove.c prints it; AdaGrad with clipped gradients as there
 shapes  V words, P pairs, D = vector_size. In memory: 16 V D bytes, and 12 bytes a pair; more than 268 million pairs lie in a
         file of 12 bytes a pair beside the output, of which memory holds what it has room for
+
+A GPU takes all pairs of a diagonal of squares in one step: kernels/glove_torch.py. It has to hold them, at 16 bytes a pair.
 """
 
 import math
@@ -22,6 +24,7 @@ from pipelines.kernels import glove as kernel
 from pipelines.method import Knobs, Run
 
 HELD = 2**28  # pairs in memory: 3.2 GB
+GPU_BLOCKS = 256
 PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 
 
@@ -32,7 +35,12 @@ class Params(Knobs):
     lr: float = Field(0.05, gt=0)  # AdaGrad; the paper calls it eta
     epochs: int = Field(25, ge=1)  # glove.c's default; the paper took 50 below 300 numbers, 100 above
     least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
+    blocks: int = Field(0, ge=0, le=4096)  # words are dealt out to, and pairs to squares of them; 0: 16, on a GPU 256
     add_context: bool = True  # a word's vector is the sum of its two, as in the paper; else the word vector alone
+
+
+def on_gpu(params: Params) -> bool:
+    return True
 
 
 def embed(counts: Counts, params: Params, run: Run) -> Vectors:
@@ -40,40 +48,49 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     n_vocab, n_pairs = counts.n_rows("vocab"), counts.n_rows()
     if not n_pairs:
         raise Fault(f"{counts.name}: it has no pairs, there is nothing to train on. Look at the stage that made it")
+    seed = int(run.rng.integers(2**63))
+    state, epoch, n_blocks = _begin_or_resume(n_vocab, params, run)
     with run.scratch() as aside:
-        pairs = kernel.deal(counts.blocks, n_vocab, int(run.rng.integers(2**63)), aside if n_pairs > HELD else None)
-        state = _descend(pairs, n_vocab, params, run)
+        pairs = kernel.deal(counts.blocks, n_vocab, seed, aside if n_pairs > HELD else None, n_blocks)
+        _descend(pairs, state, epoch, params, run)
         met = kernel.met(pairs, n_vocab)
-    return _write(counts, met, state, params, run)
+    return _write(counts, met, kernel.places(n_vocab, n_blocks), state, params, run)
 
 
-def _descend(pairs: kernel.Pairs, n_vocab: int, params: Params, run: Run) -> kernel.State:
-    state, epoch = _begin_or_resume(n_vocab, params, run)
-    n_pairs = len(pairs.row)
+def _descend(pairs: kernel.Pairs, state: kernel.State, epoch: int, params: Params, run: Run) -> None:
+    n_pairs, knobs = len(pairs.row), (params.x_max, params.alpha, params.lr)
+    device = None
+    if run.device != "cpu":
+        from pipelines.kernels import glove_torch  # torch takes seconds to import
+
+        device = glove_torch.Descent(pairs, state, *knobs, run.device)
     with run.progress(n_pairs * params.epochs, "pairs") as bar:
         bar.begin(n_pairs * epoch)
         while epoch < params.epochs and not run.stalled(params.least_gain):
             epoch += 1
             loss = 0.0
-            for diagonal in np.random.default_rng([run.seed, epoch]).permutation(kernel.BLOCKS):
-                loss += kernel.train(pairs, diagonal, state, params.x_max, params.alpha, params.lr) / n_pairs
-                bar.advance(n_pairs / kernel.BLOCKS)
+            for diagonal in np.random.default_rng([run.seed, epoch]).permutation(pairs.n_blocks):
+                loss += (device.train(diagonal) if device else kernel.train(pairs, diagonal, state, *knobs)) / n_pairs
+                bar.advance(n_pairs / pairs.n_blocks)
+            loss = float(loss)
             if not math.isfinite(loss):
                 raise Fault(_diverged(run, params, epoch, loss))
             run.log(epoch=epoch, loss=loss)
-            run.checkpoint.save(state._asdict(), {"epoch": epoch, "curve": run.curve})
-    return state
+            if device:
+                device.fetch(state)
+            run.checkpoint.save(state._asdict(), {"epoch": epoch, "blocks": pairs.n_blocks, "curve": run.curve})
 
 
-def _begin_or_resume(n_vocab: int, params: Params, run: Run) -> tuple[kernel.State, int]:
-    """(state, epochs done) of the last checkpoint, or of a fresh start."""
+def _begin_or_resume(n_vocab: int, params: Params, run: Run) -> tuple[kernel.State, int, int]:
+    """(state, epochs done, blocks, which say whose rows they are) of the last checkpoint, or of a fresh start."""
     found = run.checkpoint.load()
     if found is None:
-        return kernel.begin(n_vocab, params.vector_size, run.rng), 0
+        n_blocks = params.blocks or (kernel.BLOCKS if run.device == "cpu" else GPU_BLOCKS)
+        return kernel.begin(n_vocab, params.vector_size, run.rng), 0, n_blocks
     arrays, kept = found
     run.curve[:] = kept["curve"]
     run.say(f"goes on after epoch {kept['epoch']}")
-    return kernel.State(**arrays), kept["epoch"]
+    return kernel.State(**arrays), kept["epoch"], kept["blocks"]
 
 
 def _diverged(run: Run, params: Params, epoch: int, loss: float) -> str:
@@ -81,8 +98,7 @@ def _diverged(run: Run, params: Params, epoch: int, loss: float) -> str:
     return f"{run.name}: the loss is not a number any more ({loss:.4g}) in epoch {epoch} with lr {params.lr:.4g}; {last}. Lower lr (0.05 is usual)"
 
 
-def _write(counts: Counts, met: np.ndarray, state: kernel.State, params: Params, run: Run) -> Vectors:
-    place = kernel.places(counts.n_rows("vocab"))
+def _write(counts: Counts, met: np.ndarray, place: np.ndarray, state: kernel.State, params: Params, run: Run) -> Vectors:
     # a word without a pair still has the numbers that it began with: no vector
     word_ids = np.flatnonzero(met[place] & (np.arange(len(place)) != UNKNOWN_ID))
     if len(word_ids) < len(place) - 1:

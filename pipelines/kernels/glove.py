@@ -1,11 +1,12 @@
 """GloVe's descent in strata: no lock, and the same bytes for any number of threads.
 
-Words are dealt out to BLOCKS blocks, and so the pairs to BLOCKS x BLOCKS squares (block of the row,
+Words are dealt out to B blocks, BLOCKS where nothing else is said, and so the pairs to B x B squares (block of the row,
 block of the column). The squares of a diagonal share no row and no column: they are trained side by
 side, and leave the same numbers in whichever order they end (Gemulla, Nijkamp, Haas, Sismanis 2011).
 `train` is the fast kernel, `train_plain` says the same in NumPy, pair after pair.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,11 +27,15 @@ class Pairs(NamedTuple):
     row: Array  # (P,) int32, places of words
     col: Array  # (P,) int32
     count: Array  # (P,) float32, above 0
-    first: Array  # (BLOCKS * BLOCKS + 1,) int64; square s has the pairs first[s]:first[s + 1]
+    first: Array  # (B * B + 1,) int64; square s has the pairs first[s]:first[s + 1]
+
+    @property
+    def n_blocks(self) -> int:
+        return math.isqrt(len(self.first) - 1)
 
 
 class State(NamedTuple):
-    """All that descent changes; row `places(V)[w]` belongs to word w."""
+    """All that descent changes; row `places(V, B)[w]` belongs to word w."""
 
     word: Array  # (V, D) float32
     context: Array  # (V, D)
@@ -43,14 +48,14 @@ class State(NamedTuple):
     context_bias_squares: Array
 
 
-def places(n_vocab: int) -> Array:
-    """(V,) int32, each word's row in `State`: the words of a block, w % BLOCKS, lie together.
+def places(n_vocab: int, n_blocks: int = BLOCKS) -> Array:
+    """(V,) int32, each word's row in `State`: the words of a block, w % B, lie together.
 
     Neighbours in a vocabulary are about as frequent: dealt out in turn they make blocks of equal work.
     Rows that lie together cost fewer cache and page misses: a quarter more pairs a second at D = 100.
     """
     place = np.empty(n_vocab, np.int32)
-    place[np.argsort(np.arange(n_vocab) % BLOCKS, kind="stable")] = np.arange(n_vocab)
+    place[np.argsort(np.arange(n_vocab) % n_blocks, kind="stable")] = np.arange(n_vocab)
     return place
 
 
@@ -61,7 +66,9 @@ def begin(n_vocab: int, vector_size: int, rng: np.random.Generator) -> State:
     return State(*numbers, *(np.ones(shape, np.float32) for shape in shapes))
 
 
-def deal(blocks: Callable[[], Iterator[tuple[Array, Array, Array]]], n_vocab: int, seed: int, folder: Path | None = None) -> Pairs:
+def deal(
+    blocks: Callable[[], Iterator[tuple[Array, Array, Array]]], n_vocab: int, seed: int, folder: Path | None = None, n_blocks: int = BLOCKS
+) -> Pairs:
     """Deals pairs out to their squares, and shuffles each.
 
     Args:
@@ -69,16 +76,16 @@ def deal(blocks: Callable[[], Iterator[tuple[Array, Array, Array]]], n_vocab: in
         folder: where the pairs lie on disk, mapped into memory: squares are written and read from end to end, and one is shuffled
             at a time in each thread. None: in memory.
     """
-    place = places(n_vocab)
-    n = np.zeros(BLOCKS * BLOCKS, np.int64)
+    place = places(n_vocab, n_blocks)
+    n = np.zeros(n_blocks * n_blocks, np.int64)
     for row, col, _ in blocks():
-        n += np.bincount(_square(row, col), minlength=len(n))
+        n += np.bincount(_square(row, col, n_blocks), minlength=len(n))
     first = np.concatenate([[0], np.cumsum(n)])
     kinds = {"row": np.int32, "col": np.int32, "count": np.float32}
     pairs = Pairs(*(_room(int(first[-1]), kind, folder and folder / name) for name, kind in kinds.items()), first)
     free = first[:-1].copy()
     for row, col, count in blocks():
-        _fill(_square(row, col), place[row], place[col], np.require(count, requirements="W"), free, pairs)
+        _fill(_square(row, col, n_blocks), place[row], place[col], np.require(count, requirements="W"), free, pairs)
     _shuffle(pairs, np.uint64(seed))
     return pairs
 
@@ -96,8 +103,8 @@ def met(pairs: Pairs, n_vocab: int) -> Array:
     return found
 
 
-def _square(row: Array, col: Array) -> Array:
-    return (row % BLOCKS) * BLOCKS + col % BLOCKS
+def _square(row: Array, col: Array, n_blocks: int) -> Array:
+    return (row % n_blocks) * n_blocks + col % n_blocks
 
 
 @numba.njit(cache=True)
@@ -143,19 +150,19 @@ def train(pairs: Pairs, diagonal: int, state: State, x_max: float, alpha: float,
     """One step for each pair of a diagonal, in place.
 
     Args:
-        diagonal: 0 ... BLOCKS - 1; all of them are one epoch.
+        diagonal: 0 ... B - 1; all of them are one epoch.
 
     Returns:
         The summed loss of the pairs (eq. 8, halved as in glove.c), each as it was before its step.
     """
-    return float(_train(*pairs, diagonal, *state, np.float32(x_max), np.float32(alpha), np.float32(lr)).sum())
+    return float(_train(*pairs, pairs.n_blocks, diagonal, *state, np.float32(x_max), np.float32(alpha), np.float32(lr)).sum())
 
 
 @numba.njit(cache=True, parallel=True, fastmath=FAST)
-def _train(row, col, count, first, diagonal, word, context, bw, bc, sw, sc, sbw, sbc, x_max, alpha, lr):
-    loss = np.zeros(BLOCKS)
-    for block in numba.prange(BLOCKS):
-        square = block * BLOCKS + (block + diagonal) % BLOCKS
+def _train(row, col, count, first, n_blocks, diagonal, word, context, bw, bc, sw, sc, sbw, sbc, x_max, alpha, lr):
+    loss = np.zeros(n_blocks)
+    for block in numba.prange(n_blocks):
+        square = block * n_blocks + (block + diagonal) % n_blocks
         loss_here = 0.0
         for pair in range(first[square], first[square + 1]):
             r, k = row[pair], col[pair]
@@ -185,8 +192,8 @@ def _train(row, col, count, first, diagonal, word, context, bw, bc, sw, sc, sbw,
 def train_plain(pairs: Pairs, diagonal: int, state: State, x_max: float, alpha: float, lr: float) -> float:
     """What `train` does, pair after pair."""
     loss = 0.0
-    for block in range(BLOCKS):
-        square = block * BLOCKS + (block + diagonal) % BLOCKS
+    for block in range(pairs.n_blocks):
+        square = block * pairs.n_blocks + (block + diagonal) % pairs.n_blocks
         for pair in range(pairs.first[square], pairs.first[square + 1]):
             r, k, count = pairs.row[pair], pairs.col[pair], float(pairs.count[pair])
             w, c = state.word[r].copy(), state.context[k].copy()

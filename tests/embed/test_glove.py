@@ -97,7 +97,7 @@ def test_pairs_that_memory_should_not_hold_lie_on_disk_meanwhile_and_leave_the_s
     monkeypatch.setattr(glove, "HELD", 10)
     asked = []
     deal = kernel.deal
-    monkeypatch.setattr(kernel, "deal", lambda *args: asked.append(args[-1]) or deal(*args))
+    monkeypatch.setattr(kernel, "deal", lambda *args: asked.append(args[3]) or deal(*args))
     assert files(embed(counts, params, Run(tmp_path / "there" / "v", seed=2))) == here
     assert asked[0].parent == tmp_path / "there"
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["v"]
