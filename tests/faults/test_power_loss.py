@@ -53,6 +53,7 @@ def test_an_old_output_is_whole_in_its_place_or_gone_when_a_stage_by_hand_is_kil
     holds(root, real[1], wordloom_run(PREFECT_API_URL=api))
 
 
+@pytest.mark.timeout(1800)
 def test_a_stage_killed_at_any_of_its_writes_leaves_nothing_wrong(real, tmp_path):
     _at_each_write(real, tmp_path, STAGE, ["dvc", "repro", "ingest-tiny"], repro, every=3)
 
