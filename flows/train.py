@@ -200,12 +200,13 @@ class Starter:
         self.futures: dict[str, Any] = {}
 
     def __call__(self, it: Stage, before: Collection[str]) -> Any:
-        task = stage.of(it.label, it.verb, it.queue, it.retries if self.retried else 0, it.retry_delay_s, self.tags)
+        task = stage.of(it.label, it.retries if self.retried else 0, it.retry_delay_s)
         earlier = [self.futures[name] for name in sorted(before) if name in self.futures]  # the lines in the UI's graph
         order = None
         if self.workers is not None and it.verb not in HERE:
             order = {"queue": it.queue, "tags": [it.verb, it.row, *self.tags], "before": sorted(before), **self.workers}
-        self.futures[it.name] = task.submit(str(self.root), it.name, it.label, it.timeout_s, order, self.again, wait_for=earlier)
+        tags = [tag for tag in (it.verb, it.queue, it.row, *self.tags) if tag]
+        self.futures[it.name] = task.submit(str(self.root), it.name, it.label, it.timeout_s, tags, order, self.again, wait_for=earlier)
         return self.futures[it.name]
 
 

@@ -6,7 +6,7 @@ The data stays where DVC put it; nothing of it goes through Prefect's results.
 import logging
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ from pipelines.errors import Fault
 from tasks import children, dvc, live, mend, show, worker
 
 
-def of(label: str, verb: str, queue: str, retries: int, retry_delay_s: float, tags: Collection[str] = ()) -> Any:
-    """The task, under the stage's own name, with its tags, and retries each after twice the wait of the one before."""
+def of(label: str, retries: int, retry_delay_s: float) -> Any:
+    """The task, under the stage's own name, and retries each after twice the wait of the one before."""
     return stage.with_options(
         task_run_name=label.replace("{", "{{").replace("}", "}}"),
-        tags={tag for tag in (verb, queue, *tags) if tag},
         retries=retries,
         retry_delay_seconds=[retry_delay_s * 2**i for i in range(retries)],
         retry_condition_fn=lambda *_: not children.ALL.stopped,
@@ -33,22 +32,26 @@ def of(label: str, verb: str, queue: str, retries: int, retry_delay_s: float, ta
 
 
 @task(name="stage", cache_policy=NO_CACHE, persist_result=False)
-def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, Any] | None = None, again: bool = False) -> State:
+def stage(
+    root: str, name: str, label: str, timeout_s: float, tags: list[str], order: dict[str, Any] | None = None, again: bool = False
+) -> State:
     """Brings one stage of dvc.yaml up to date, and shows what it made.
 
-    The row is added to its tags here, and seen with its next state: Prefect keeps a thread and a client to the end
-    of the process for each set of tags that a task starts with, 0.9 MB a stage.
+    It gets its tags here, and they are seen with its next state. A task that starts with tags asks the server for a slot of
+    each, and so often that SQLite's lock, when it was taken, cost seconds; and Prefect keeps a thread and a client for each
+    set of tags to the end of the process, 0.9 MB a stage. Queues limit how many stages run at a time.
 
     Args:
         root: the project's folder.
         name: the stage in dvc.yaml.
         label: what people call it.
         timeout_s: after so many seconds it is stopped, and fails.
+        tags: verb, queue, row, experiment.
         order: for a worker, what `worker.run` takes besides; None runs the stage in this process's hands.
         again: here, run it whether or not something changed.
     """
     log = get_run_logger()
-    _tag(label.rpartition("/")[2])
+    _tag(tags)
     lines: list[str] = []
     told: set[str] = set()  # of a wait for another DVC, once
 
@@ -86,10 +89,10 @@ def stage(root: str, name: str, label: str, timeout_s: float, order: dict[str, A
     return Completed(message=f"{lines[-1] if lines else 'done'} ({time.time() - start:.1f} s)")
 
 
-def _tag(tag: str) -> None:
+def _tag(tags: list[str]) -> None:
     context = TaskRunContext.get()
-    if context is not None and tag not in context.task_run.tags:
-        context.task_run.tags.append(tag)
+    if context is not None:
+        context.task_run.tags = sorted({*context.task_run.tags, *tags})
 
 
 def _here(

@@ -28,11 +28,7 @@ from pipelines.errors import Fault
 from tasks import children, dvc, mend, show, store
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
-# a server that goes while a run asks it for a slot of a tag's limit answers with the last two
-NO_WAY = re.compile(
-    "Flow run encountered an exception: "
-    "(Connect|Read|Write|RemoteProtocol|PrefectHTTPStatus|ConcurrencySlotAcquisition|AcquireConcurrencySlotTimeout)"
-)
+NO_WAY = re.compile("Flow run encountered an exception: (Connect|Read|Write|RemoteProtocol|PrefectHTTPStatus)")
 POLL_S = 0.5
 LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
 PATIENCE_S = 600.0  # how long the server may be away

@@ -253,7 +253,7 @@ for batch in vectors.batches(rows=16_384):
 try:
     vectors.read()
     whole = "fits"
-except (MemoryError, pa.ArrowMemoryError):
+except (MemoryError, pa.ArrowException):  # of memory, or of a thread for want of memory
     whole = "does not fit"
 print(rows, abs(back - total) < 1e-6 * total, whole, (peak - before) // 2**20, vectors.n_bytes() // 2**20, ROOM // 2**20)
 """

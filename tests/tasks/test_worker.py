@@ -14,7 +14,6 @@ FOUND = "Flow run encountered an exception: "
         Crashed(message="no heartbeat for 90 s"),
         Failed(message=FOUND + "ConnectError: All connection attempts failed"),
         Failed(message=FOUND + "PrefectHTTPStatusError: Server error '503 Service Unavailable'"),
-        Failed(message=FOUND + "ConcurrencySlotAcquisitionError: Unable to acquire concurrency slots on ['tag:main']"),
     ],
     ids=lambda state: state.message[:60],
 )
