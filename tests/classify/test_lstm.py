@@ -13,6 +13,7 @@ from pipelines.classify.lstm import Params, Reader, classify, padded, probabilit
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
+from tests.kill import killed_at
 from tests.texts import labelled
 
 WORDS = ["<unk>", "not", "good", "bad", "film", "the"]
@@ -162,17 +163,9 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = tokens(tmp_path / "t", orders(80)), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
     whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    log = Run.log
-
-    def stop_at_epoch_2(run, **figures):
-        if figures["epoch"] == 2:
-            raise KeyboardInterrupt
-        log(run, **figures)
-
-    monkeypatch.setattr(Run, "log", stop_at_epoch_2)
+    killed_at(2, Run, "log", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    monkeypatch.undo()
     again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
     for name in ("predictions.parquet", "model.safetensors"):
         assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()

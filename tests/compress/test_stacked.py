@@ -9,6 +9,7 @@ from pipelines.compress.stacked import Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.use.decode import decode
+from tests.kill import killed_at
 
 
 def vectors(folder, matrix):
@@ -55,17 +56,9 @@ def test_a_stage_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch
     v, params = vectors(tmp_path / "v", curve()), Params(sizes=[4, 2], epochs=3)
     whole = compress(v, params, Run(tmp_path / "a", seed=1))
 
-    killed, log = Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"), Run.log
-
-    def stop_at_epoch_2(run, **figures):
-        if figures["epoch"] == 2:
-            raise KeyboardInterrupt
-        log(run, **figures)
-
-    monkeypatch.setattr(Run, "log", stop_at_epoch_2)
+    killed_at(2, Run, "log", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        compress(v, params, killed)
-    monkeypatch.undo()
+        compress(v, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
     again = compress(v, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
     for name in ("codings.parquet", "model.safetensors"):
         assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()

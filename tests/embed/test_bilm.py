@@ -14,6 +14,7 @@ from pipelines.embed.bilm import BiLM, Params, both_ways, contextual, embed, reb
 from pipelines.errors import Fault
 from pipelines.fit import apply, prepare
 from pipelines.method import Run
+from tests.kill import killed_at
 from tests.texts import tokens_of
 
 SMALL = Params(vector_size=16, bptt=7, batch_size=16, epochs=6, lr=0.01, dropout=0, patience=6)
@@ -215,19 +216,10 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, tokens, 
     params = SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
     whole_run = Run(tmp_path / "whole" / "v", seed=1)
     whole = files(embed(tokens, params, whole_run))
-    forward, calls = BiLM.forward, []
-
-    def killed(self, *batch):
-        calls.append(1)
-        if len(calls) == n_calls:
-            raise KeyboardInterrupt
-        return forward(self, *batch)
-
-    n_calls = int(2.5 * sum(1 for split in ("train", "valid") for _ in steps(tokens, [split], params)))
-    monkeypatch.setattr(BiLM, "forward", killed)
+    n_calls = sum(1 for split in ("train", "valid") for _ in steps(tokens, [split], params))  # an epoch
+    killed_at(int(2.5 * n_calls), BiLM, "forward", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(tokens, params, Run(tmp_path / "killed" / "v", seed=1, checkpoints=tmp_path / "kept"))
-    monkeypatch.undo()
     again = Run(tmp_path / "again" / "v", seed=1, checkpoints=tmp_path / "kept")
     assert files(embed(tokens, params, again)) == whole
     assert again.curve == whole_run.curve

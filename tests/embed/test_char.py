@@ -10,6 +10,7 @@ from pipelines.embed import char
 from pipelines.embed.char import Params, Tables, compose, composed, embed, keep_share, noise_table, spelling, step
 from pipelines.errors import Fault
 from pipelines.method import Run
+from tests.kill import killed_at
 from tests.texts import labelled, tokens_of, two_topics
 
 
@@ -171,22 +172,12 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypa
     tokens, params = tokens_of(tmp_path / "tokens", two_topics(600, seed=0)), Params(vector_size=6, epochs=4)
     whole_run = Run(tmp_path / "whole" / "v", seed=2)
     whole = files(embed(tokens, params, whole_run))
-    train, steps = char.train, []
-
-    def killed(*args):
-        steps.append(args)
-        if len(steps) == 8:  # 3 batches of documents an epoch: in the third
-            raise KeyboardInterrupt
-        return train(*args)
-
-    monkeypatch.setattr(char, "train", killed)
+    steps = killed_at(8, char, "train", monkeypatch)  # 3 batches of documents an epoch: in the third
     with pytest.raises(KeyboardInterrupt):
         embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
-    rest = []
-    monkeypatch.setattr(char, "train", lambda *args: rest.append(args) or train(*args))
     again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
     assert files(embed(tokens, params, again)) == whole
-    assert len(rest) == 6  # epochs 3 and 4
+    assert len(steps) == 8 + 6  # epochs 3 and 4
     assert again.curve == whole_run.curve
 
 

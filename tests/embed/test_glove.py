@@ -12,6 +12,7 @@ from pipelines.errors import Fault
 from pipelines.kernels import glove as kernel
 from pipelines.kernels.glove import weighting
 from pipelines.method import Run
+from tests.kill import killed_at
 from tests.texts import tokens_of, two_topics
 
 
@@ -118,24 +119,14 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, 
     whole_run = Run(tmp_path / "whole" / "v", seed=2)
     whole = files(embed(counts, params, whole_run))
 
-    steps = []
-
-    def killed(*args):
-        steps.append(args)
-        if len(steps) > 3.5 * kernel.BLOCKS:
-            raise KeyboardInterrupt
-        return train(*args)
-
-    train = kernel.train
-    monkeypatch.setattr(kernel, "train", killed)
+    n = 7 * kernel.BLOCKS // 2  # in the middle of epoch 4
+    steps = killed_at(n, kernel, "train", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(counts, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
 
     again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
-    rest = []
-    monkeypatch.setattr(kernel, "train", lambda *args: rest.append(args) or train(*args))
     assert files(embed(counts, params, again)) == whole
-    assert len(rest) == 2 * kernel.BLOCKS  # epochs 4 and 5
+    assert len(steps) == n + 2 * kernel.BLOCKS  # epochs 4 and 5
     assert again.curve == whole_run.curve
 
 

@@ -10,6 +10,7 @@ from pipelines.embed.skipgram import Params, embed
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.word2vec_gensim import LONGEST, Documents
+from tests.kill import killed_at
 from tests.texts import tokens_of, two_topics
 
 
@@ -62,15 +63,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypa
     tokens = tokens_of(tmp_path / "tokens", two_topics(1024 * 3, seed=0))
     params = Params(vector_size=8, epochs=3, sample=0)
     whole = embed(tokens, params, Run(tmp_path / "whole" / "v", seed=2))
-    step, steps = word2vec.Descent.step, []
-
-    def killed(*args):
-        steps.append(1)
-        if len(steps) == 6:
-            raise KeyboardInterrupt
-        return step(*args)
-
-    monkeypatch.setattr(word2vec.Descent, "step", killed)
+    steps = killed_at(6, word2vec.Descent, "step", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
     again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")

@@ -9,6 +9,7 @@ from pipelines.embed.glove import Params, embed
 from pipelines.kernels import glove, glove_torch
 from pipelines.method import Run
 from tests.kernels.test_glove import matrix
+from tests.kill import killed_at
 from tests.texts import tokens_of, two_topics
 
 DEVICES = [
@@ -99,15 +100,7 @@ def test_the_method_learns_on_a_device_and_goes_on_after_a_kill_to_the_same_byte
     embed(counts, params, cpu)
     assert whole.curve[-1]["loss"] == pytest.approx(cpu.curve[-1]["loss"], rel=0.05)
 
-    train, steps = glove_torch.Descent.train, []
-
-    def killed(*args):
-        steps.append(1)
-        if len(steps) == 20:
-            raise KeyboardInterrupt
-        return train(*args)
-
-    monkeypatch.setattr(glove_torch.Descent, "train", killed)
+    steps = killed_at(20, glove_torch.Descent, "train", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         embed(counts, params, Run(tmp_path / "killed" / "v", seed=1, device=device, checkpoints=tmp_path / "checkpoints"))
     # a GPU's checkpoint says how many blocks it had, for the CPU that goes on

@@ -13,6 +13,7 @@ from pipelines.kernels import word2vec as kernel
 from pipelines.kernels import word2vec_torch
 from pipelines.method import Run
 from tests.kernels.test_word2vec import COUNTS, Case
+from tests.kill import killed_at
 from tests.texts import tokens_of
 
 DEVICES = [
@@ -74,15 +75,7 @@ def test_a_method_leaves_the_cpus_vectors_on_a_device_and_the_same_bytes_after_a
     assert ours == pytest.approx(theirs, abs=1e-3 * float(np.abs(theirs).max()))
     assert [point["loss"] for point in whole.curve] == pytest.approx([point["loss"] for point in cpu.curve], rel=1e-4)
 
-    step, steps = word2vec_torch.Descent.train, []
-
-    def killed(*args):
-        steps.append(1)
-        if len(steps) == 4:
-            raise KeyboardInterrupt
-        return step(*args)
-
-    monkeypatch.setattr(word2vec_torch.Descent, "train", killed)
+    steps = killed_at(4, word2vec_torch.Descent, "train", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         method.embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, device=device, checkpoints=tmp_path / "checkpoints"))
     again = Run(tmp_path / "again" / "v", seed=2, device=device, checkpoints=tmp_path / "checkpoints")
