@@ -53,14 +53,18 @@ def stage(name: str, root: str | None = None, clone: dict[str, Any] | None = Non
 
 
 def _stop_with_sender() -> None:
-    """Stops the stage once the run that sent it is at its end: nobody would take what it makes, and the next run sends it anew."""
-    sender = flow_run.parent_flow_run_id
+    """Stops the stage once the run that sent it is at its end: nobody would take what it makes, and the next run sends it anew.
+
+    A sender that was taken for dead has the time between two looks to say that it lives.
+    """
+    sender, taken_for_dead = flow_run.parent_flow_run_id, False
     while sender:
         with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # a server that is away is asked again
             state = client.read_flow_run(UUID(str(sender))).state
-            if state is not None and state.is_final():
+            if state is not None and state.is_final() and (taken_for_dead or not state.is_crashed()):
                 children.ALL.stop()
                 return
+            taken_for_dead = state is not None and state.is_crashed()
         time.sleep(SENDER_S)
 
 

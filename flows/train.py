@@ -17,7 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed, State
+from prefect.states import Cancelled, Completed, Failed, Running, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import experiments, graph
@@ -281,13 +281,18 @@ def failure(future: Any) -> str | None:
 
 
 def is_cancelled() -> bool:
-    """Whether somebody pressed Cancel in the UI; a flow in this process is not told otherwise."""
+    """Whether somebody pressed Cancel in the UI; a flow in this process is not told otherwise.
+
+    A server that was away, or too busy to hear our heartbeats, takes us for dead: it is told that we live.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return False
     try:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(context.flow_run.id).state
+            if state is not None and state.is_crashed():
+                client.set_flow_run_state(context.flow_run.id, Running(message="it lives; its heartbeats were not heard"), force=True)
     except Exception:  # a server that does not answer for a moment is no reason to stop; it is asked again
         return False
     return state is not None and (state.is_cancelling() or state.is_cancelled())
