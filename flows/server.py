@@ -91,7 +91,7 @@ def _start(log: Path, host: str, port: int, more: dict[str, str]) -> subprocess.
     env.pop("PREFECT_API_URL", None)  # of another server: the UI would look there
     with log.open("w") as out:
         return subprocess.Popen(
-            children.guarded([sys.executable, "-P", "-m", "prefect", "server", "start"]), env=env, stdin=subprocess.DEVNULL,
+            children.guarded([sys.executable, "-P", "-m", "flows.api"]), env=env, stdin=subprocess.DEVNULL,
             stdout=out, stderr=subprocess.STDOUT,
             start_new_session=True,  # a Ctrl-C is for us: a run first tells the server how it ended
         )  # fmt: skip

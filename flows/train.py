@@ -6,7 +6,7 @@ up to date when its turn comes is not submitted.
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -27,11 +27,11 @@ from flows.place import allowed, die_with_worker
 from pipelines import layout
 from pipelines.errors import Fault
 from pipelines.layout import DAG, SUMMARY
-from tasks import children, dvc, report, show, stage, workspace
+from tasks import children, dvc, report, show, stage, worker, workspace
 
 TICK_S = 3.0  # how often a flow looks whether somebody cancelled it
 LEAVE_S = 8.0  # from a signal to our end; Prefect would wait for minutes until a server that hangs has heard of it
-ONE_AT_A_TIME = {"gpu"}  # two stages on one GPU would share its memory
+LIMITS = {"gpu": 1}  # stages of a queue at a time on this machine: two on one GPU would share its memory
 HERE = {"params", "report"}  # stages of the whole project, which no worker takes: they read what is beside the artifacts
 
 
@@ -98,8 +98,7 @@ def train(
             about = show.workspace(tree)
             _tag(about)
             starter = Starter(tree, _workers(tree, part, experiment, remote) if workers else None, [about])
-            # workers keep to the limits of their queues
-            outcome = walk(part, Judge(tree, part), starter, jobs, is_cancelled, () if workers else ONE_AT_A_TIME)
+            outcome = walk(part, Judge(tree, part), starter, jobs, is_cancelled, _limits(part) if workers else LIMITS)
             children.ALL.stop()
             dvc.order_lock(tree)
             if not outcome.failed and any(SUMMARY in it.outs for it in part.stages.values()):
@@ -168,6 +167,14 @@ def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None
     return {"clone": {"experiment": name, "revision": git(root, "rev-parse", "HEAD"), "remote": remote}}
 
 
+def _limits(part: Graph) -> dict[str, int]:
+    """The limits of the queues: what waits for its turn waits here, in the order of priority, which a queue of Prefect's does not know."""
+    queues = {it.queue for it in part.stages.values() if it.verb not in HERE}
+    with get_client(sync_client=True) as client:
+        limits = {queue: client.read_work_queue_by_name(queue, worker.POOL).concurrency_limit for queue in queues}
+    return {queue: limit for queue, limit in limits.items() if limit}
+
+
 class Judge:
     """Says why a stage has to run, once all before it have ended."""
 
@@ -216,7 +223,7 @@ def walk(
     start: Callable[[Stage, Collection[str]], Any],
     jobs: int,
     cancelled: Callable[[], bool] = lambda: False,
-    alone: Collection[str] = ONE_AT_A_TIME,
+    limits: Mapping[str, int] = LIMITS,
 ) -> Outcome:
     """Starts each stage that has to run when all before it have ended, the one with the highest priority first.
 
@@ -227,7 +234,7 @@ def walk(
         start: (stage, stages before it) -> a future of Prefect's.
         jobs: how many run at a time.
         cancelled: asked now and then while waiting; when it says so, all are stopped.
-        alone: the queues whose stages run one at a time.
+        limits: queue -> how many of its stages run at a time, where that is fewer.
     """
     outcome = Outcome()
     waiting = sorted(part.stages, key=lambda name: -part.stages[name].priority)
@@ -249,7 +256,7 @@ def walk(
                 continue
             elif why(name, outcome.ran) is None:
                 outcome.current.append(name)
-            elif len(running) >= jobs or (it.queue in alone and any(other.queue == it.queue for other in running.values())):
+            elif len(running) >= jobs or sum(other.queue == it.queue for other in running.values()) >= limits.get(it.queue, jobs):
                 continue
             else:
                 running[name] = it

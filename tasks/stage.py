@@ -70,7 +70,7 @@ def stage(
     command = dvc.command("repro", "--single-item", *(["--force"] if again else []), name)
     try:
         if order is not None:
-            failure = worker.run(Path(root), name, label, timeout_s, say, **order)
+            failure = worker.run(Path(root), name, label, say, **order)
         else:
             if task_run.run_count and task_run.run_count > 1:  # the DVC that was stopped may have left half a file
                 mend.mend(Path(root))

@@ -17,7 +17,7 @@ import httpx
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey, LogFilter, LogFilterFlowRunId
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.objects import WorkQueueStatus
 from prefect.client.schemas.sorting import LogSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -35,14 +35,14 @@ PATIENCE_S = 600.0  # how long the server may be away
 NO_ANSWER = f"Prefect's server has not answered for {PATIENCE_S:.0f} s"
 CANCEL_S = 20.0  # how long a worker may take to end a run that is cancelled
 REMIND_S = 60.0  # between two words on a run that no worker has taken
-UNMANNED_S = 600.0  # how long a run waits where no worker is alive
+UNMANNED_S = 600.0  # how long a run waits where no worker asks for the queue's runs
 POOL = "wordloom"
 PARCEL = "parcel"  # the key of the artifact that brings back what DVC's remote does not carry
 PARCEL_BYTES = 4_000_000  # a gate's page with its examples, and a record
 
 
 def run(
-    root: Path, name: str, label: str, timeout_s: float, say: Callable[[str], None],
+    root: Path, name: str, label: str, say: Callable[[str], None],
     queue: str, tags: list[str], before: list[str], clone: dict[str, Any] | None,
 ) -> str | None:  # fmt: skip
     """Has a worker of the queue bring one stage up to date.
@@ -66,7 +66,7 @@ def run(
         parameters["root"] = str(root)
     for attempt in range(1 + LOST):
         sent = _send(f"stage/{queue}", parameters=parameters, flow_run_name=label, tags=tags)
-        state = _watch(sent, queue, timeout_s, say)
+        state = _watch(sent, queue, say)
         if not _is_lost(state) or attempt == LOST:
             break
         say(f"its worker was lost ({state.message}); it is sent again")
@@ -98,8 +98,8 @@ def _send(deployment: str, **more: Any) -> UUID:
             time.sleep(POLL_S)
 
 
-def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None]) -> State:
-    """Waits for the end of a flow run and hands on the lines of its stage."""
+def _watch(run_id: UUID, queue: str, say: Callable[[str], None]) -> State:
+    """Waits for the end of a flow run and hands on the lines of its stage; how long that may run, its worker sees to."""
     sent = seen = looked = manned = time.monotonic()
     n_lines = 0
     with get_client(sync_client=True) as client:
@@ -117,9 +117,9 @@ def _watch(run_id: UUID, queue: str, timeout_s: float, say: Callable[[str], None
                     return state
                 if (state.is_scheduled() or state.is_pending()) and seen - looked > REMIND_S:
                     looked = seen
-                    manned = seen if _has_worker(client) else manned
+                    manned = seen if _is_served(client, queue) else manned
                     say(f"waits for a worker of the queue {queue}")
-                    if seen - manned > UNMANNED_S or seen - sent > timeout_s:
+                    if seen - manned > UNMANNED_S:
                         _cancel(client, run_id)
                         raise TimeoutError(
                             f"no worker of the queue {queue} took it in {seen - sent:.0f} s. Start one: wordloom worker {queue}"
@@ -137,9 +137,9 @@ def _is_here(root: Path, name: str) -> bool:
     return locked is not None and all((root / out["path"]).exists() for out in locked.get("outs") or [])
 
 
-def _has_worker(client: SyncPrefectClient) -> bool:
-    """Whether any worker of the pool has sent a heartbeat lately."""
-    return any(worker.status == WorkerStatus.ONLINE for worker in client.read_workers_for_work_pool(POOL))
+def _is_served(client: SyncPrefectClient, queue: str) -> bool:
+    """Whether a worker has asked for the queue's runs within the last minute or so; it may be busy with others."""
+    return client.read_work_queue_by_name(queue, POOL).status != WorkQueueStatus.NOT_READY
 
 
 def _lines(client: SyncPrefectClient, run_id: UUID, n_known: int, say: Callable[[str], None]) -> int:

@@ -34,7 +34,8 @@ class Orchestra:
             **os.environ, **SETTINGS, **settings, "PREFECT_HOME": str(home), "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(self.port),
         }  # fmt: skip
-        self.server_env = dict(self.env)  # what a test adds for its runs is not for the server
+        # what a test adds for its runs is not for the server, whose own troubles are to be read
+        self.server_env = {**self.env, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
         self.server: subprocess.Popen | None = None
         self.workers: list[subprocess.Popen] = []
         self.begun: list[subprocess.Popen] = []  # runs and workers, of which none outlives the test
@@ -50,7 +51,7 @@ class Orchestra:
 
     def serve(self) -> None:
         """Starts the server (again, on the same port and database) and waits until it answers."""
-        self.server = self.start([sys.executable, "-P", "-m", "prefect", "server", "start"], self.home, "server.log", self.server_env)
+        self.server = self.start([sys.executable, "-P", "-m", "flows.api"], self.home, "server.log", self.server_env)
         end = time.monotonic() + 180
         while time.monotonic() < end:
             assert self.server.poll() is None, (self.home / "server.log").read_text()

@@ -127,7 +127,7 @@ def term_run_of_a_hung_server(root: Path, api: str) -> None:
     home = {"PREFECT_API_URL": "", "PREFECT_HOME": str(root.parent / "home")}
     run = start(root, "wordloom", "run", **home, **hook(root, STAGE, "hang", AT))
     working(root, "embed-g")
-    process(root, "prefect server start").suspend()
+    process(root, "flows.api").suspend()
     end(run, "term")
     assert eventually(lambda: not processes(root), WITHIN_S), processes(root)
     assert run.wait() != 0

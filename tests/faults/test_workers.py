@@ -141,6 +141,7 @@ def test_a_stage_that_no_other_worker_takes_fails_and_says_which_queue_needs_one
     try:
         with holding(orchestra, root, ["-c", IMPATIENT]) as (_, run):
             orchestra.end_workers()
+            orchestra.worker(root, "gpu")  # another queue's
             # what the automation of `wordloom deploy` does after 90 s of silence
             for going in orchestra.runs("stage"):
                 if going["state_type"] in ("RUNNING", "PENDING"):

@@ -110,14 +110,25 @@ def test_of_the_stages_that_could_start_the_one_with_the_highest_priority_starts
     assert world.started.index("embed-h") < world.started.index("embed-g")
 
 
-def test_workers_keep_to_the_limits_of_their_queues_so_the_walk_sends_them_all(tmp_path):
+def on_the_gpu(folder) -> graph.Graph:
+    """Two stages that could start at once, the first with the lower priority."""
     tree = dag()
-    for row in "gh":
-        tree["stages"][f"embed-{row}"]["meta"]["queue"] = "gpu"
-    (tmp_path / "dvc.yaml").write_text(dvc.dump(tree))
+    for row, priority in (("g", 0), ("h", 5)):
+        tree["stages"][f"embed-{row}"]["meta"] |= {"queue": "gpu", "priority": priority}
+    (folder / "dvc.yaml").write_text(dvc.dump(tree))
+    return graph.read(folder)
+
+
+def test_as_many_stages_of_a_queue_run_at_a_time_as_its_limit_says(tmp_path):
     meet = threading.Barrier(2, timeout=10)
     world = World(work=lambda name: meet.wait() if name.startswith("embed") else None)
-    assert not walk(graph.read(tmp_path), always, world.start, jobs=2, alone=()).failed
+    assert not walk(on_the_gpu(tmp_path), always, world.start, jobs=2, limits={"gpu": 2}).failed
+
+
+def test_what_a_queue_has_no_room_for_waits_here_so_that_priority_holds_on_workers_too(tmp_path):
+    world = World()
+    walk(on_the_gpu(tmp_path), always, world.start, jobs=4, limits={"gpu": 1})
+    assert world.started.index("embed-h") < world.started.index("embed-g")
 
 
 def test_a_failed_stage_stops_what_comes_after_it_and_nothing_else(part):
