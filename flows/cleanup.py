@@ -1,7 +1,7 @@
 """`wordloom clean`: removes what killed runs left, old checkpoints, and what nothing refers to in DVC's cache.
 
-What a dvc.lock of the main checkout or of a worktree names stays, and so does what the commits of the
-last days, all branches and all tags name. What a live process holds the lock of is not touched.
+What a dvc.lock of the main checkout or of a worktree names stays, and so does what the commits of the last
+days, all branches, all tags and all saved DVC experiments name. What a live process holds the lock of is not touched.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from flows import experiments
 from flows.git import git
 from flows.verify import size, worktrees
 from pipelines import layout
@@ -51,13 +52,15 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
     """Cleans the main checkout, its worktrees and the cache that they share.
 
     Args:
-        keep_days: checkpoints and scratch files that are younger stay, and so do objects that a commit of these days names.
+        keep_days: checkpoints, scratch files and worktrees of `sent` that were used in these days stay, and so do objects that
+            a commit of these days names.
 
     Raises:
         Fault: the cache was not cleaned, since a list of files in it is not whole, or a merge was not finished.
     """
     sweep = Sweep(dry)
-    places = worktrees(main)
+    unused = sent(main, keep_days, sweep)
+    places = [place for place in worktrees(main) if place not in unused]
     for place in places:
         leftovers(place, keep_days, sweep)
         checkpoints(place, keep_days, sweep)
@@ -74,6 +77,24 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
             return sweep
         objects(main, places, keep_days, sweep)
     return sweep
+
+
+def sent(main: Path, keep_days: int, sweep: Sweep) -> list[Path]:
+    """The worktrees for stages that were sent to this clone, to which none has been sent for so many days."""
+    gone = []
+    for tree in experiments.sent(main):
+        if age_s(tree / experiments.COPIED) <= keep_days * DAY_S:
+            continue
+        n = weight(tree)
+        try:
+            if not sweep.dry:
+                experiments.drop(main, tree)
+        except Fault as fault:
+            sweep.kept(str(fault))
+        else:
+            gone.append(tree)
+            sweep.count(n, f"{tree} (a worktree for stages that are sent here, {size(n)})")
+    return gone
 
 
 def leftovers(place: Path, keep_days: int, sweep: Sweep) -> None:
@@ -123,7 +144,7 @@ def objects(main: Path, places: list[Path], keep_days: int, sweep: Sweep) -> Non
             ]
         )
     since = date.today() - timedelta(days=keep_days)
-    command = ["gc", "--workspace", "--all-branches", "--all-tags", "--date", since.isoformat(), "--force"]
+    command = ["gc", "--workspace", "--all-branches", "--all-tags", "--all-experiments", "--date", since.isoformat(), "--force"]
     if places[1:]:
         command += ["--projects", *(str(tree) for tree in places[1:])]
     before = files(place / OBJECTS)

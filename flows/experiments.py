@@ -5,6 +5,7 @@ the main checkout's. Nothing of the user's is overwritten: neither there nor her
 """
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -35,6 +36,11 @@ def names(root: Path) -> list[str]:
 
 def place(root: Path, name: str) -> Path:
     return root / FOLDER / name
+
+
+def sent(root: Path) -> list[Path]:
+    """The worktrees for stages that are sent to this clone."""
+    return sorted(path for path in (root / FOLDER / SENT).glob("*") if (path / ".git").is_file())
 
 
 def existing(root: Path, name: str) -> Path:
@@ -122,6 +128,7 @@ def opened(root: Path, name: str, text: str, revision: str) -> Iterator[Path]:
         check_name(name)
     tree = root / FOLDER / SENT / name
     with readied(root, tree, tree / layout.PARAMS, text, revision, several=True):
+        os.utime(tree / COPIED)  # `wordloom clean` goes by it
         yield tree
 
 
@@ -133,7 +140,7 @@ def readied(root: Path, tree: Path, source: Path, text: str | None, commit: str,
         several: others who want it just so may work in it at the same time.
     """
     with contextlib.ExitStack() as held:
-        with workspace.alone(root, lock=f"{layout.LOCKS}/experiment-{'-'.join(tree.relative_to(root / FOLDER).parts)}"):
+        with workspace.alone(root, lock=_lock(root, tree)):
             if not (several and _is_current(tree, str(text), commit)):
                 with workspace.alone(tree) if tree.exists() else contextlib.nullcontext():
                     prepare(root, tree.name, source, text, commit, tree)
@@ -141,6 +148,11 @@ def readied(root: Path, tree: Path, source: Path, text: str | None, commit: str,
                 mend.mend(tree)
             held.enter_context(workspace.shared(tree) if several else workspace.alone(tree))
         yield tree
+
+
+def _lock(root: Path, tree: Path) -> str:
+    """Of a worktree while it is made, moved or removed; relative to the main checkout."""
+    return f"{layout.LOCKS}/experiment-{'-'.join(tree.relative_to(root / FOLDER).parts)}"
 
 
 def _is_current(tree: Path, text: str, revision: str) -> bool:
@@ -221,14 +233,16 @@ def run(tree: Path, options: list[str], prefect: bool) -> int:
 
 
 def remove(root: Path, name: str) -> None:
-    """Removes the worktree with its data; what the cache holds stays, and edits of yours stop us."""
-    tree = existing(root, name)
+    drop(root, existing(root, name))
+
+
+def drop(root: Path, tree: Path) -> None:
+    """Removes a worktree with its data; what the cache holds stays. Raises Fault: edits of yours are in it, or it is in use."""
     edited = [path for path in changed(tree) if path not in OURS]
     if edited:
         raise Fault(f"{tree} has edits of yours in {', '.join(edited[:5])}. Commit them on a branch there, or take them back")
-    with workspace.alone(tree, wait=False):
-        pass  # nobody runs there
-    _drop(root, tree)
+    with workspace.alone(root, wait=False, lock=_lock(root, tree)), workspace.alone(tree, wait=False):
+        _drop(root, tree)
 
 
 def _drop(root: Path, tree: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flows.git import main_checkout
 from pipelines.deathsig import die_with_parent
-from pipelines.errors import Fault
+from pipelines.errors import Fault, nearest
 from tasks import children, dvc
 from tasks.worker import FOLDER, POOL
 
@@ -32,6 +32,7 @@ def work(root: Path, queues: list[str], limit: int | None) -> int:
     if not url:
         raise Fault("no Prefect server is named. Start one: wordloom server; then say: export PREFECT_API_URL=http://127.0.0.1:4200/api")
     answers(url)
+    _are_there(queues)
     if limit == 1 and (not queues or (FLOWS in queues and len(queues) > 1)):
         raise Fault(
             f"a worker of one run at a time that serves {FLOWS!r} would wait for its own stages. Name other queues, or a higher --limit"
@@ -62,6 +63,25 @@ def work(root: Path, queues: list[str], limit: int | None) -> int:
         print("the worker gave up, since the server was away; another one starts once it answers", flush=True)
         while not _is_there(url):
             time.sleep(2)
+
+
+def _are_there(queues: list[str]) -> None:
+    """Raises Fault for queues that the server does not have: Prefect's worker would look there for ever, and not say so."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    try:
+        with get_client(sync_client=True) as client:
+            known = sorted(queue.name for queue in client.read_work_queues(work_pool_name=POOL)) if queues else []
+    except ObjectNotFound:
+        raise Fault(f"the Prefect server has no work pool {POOL!r} yet. Run: wordloom deploy") from None
+    except PrefectHTTPStatusError as err:
+        raise Fault(f"Prefect's server refused: {err.response.status_code}. Are its name and password in PREFECT_API_AUTH_STRING?") from err
+    faults = [
+        f"there is no queue {queue!r}; there are {', '.join(known)}.{nearest(queue, known)}" for queue in queues if queue not in known
+    ]
+    if faults:
+        raise Fault([*faults, "A queue of your own comes with its deployment in prefect.yaml. Run: wordloom deploy"])
 
 
 def _until_it_ends(command: list[str], env: dict[str, str]) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -19,6 +19,7 @@ from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, Running, State
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows import experiments, graph
 from flows.git import changed, commit_of, git, main_checkout
@@ -74,7 +75,7 @@ def _name() -> str:
 
 @flow(name="train", flow_run_name=_name, task_runner=ThreadPoolTaskRunner())
 def train(
-    root: str | None = None, targets: list[str] | None = None, jobs: int = 2,
+    root: str | None = None, targets: list[str] | None = None, jobs: Annotated[int, Field(ge=1)] = 2,
     experiment: str | None = None, revision: str | None = None, workers: bool = False, remote: str | None = None,
 ) -> State:  # fmt: skip
     """Brings the DAG up to date, what is independent at the same time.

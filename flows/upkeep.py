@@ -1,11 +1,13 @@
 """What is done for a project by a schedule or a button besides runs: all gates again, hashing, cleaning up."""
 
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows import cleanup, experiments, graph
 from flows import verify as hashing
@@ -17,7 +19,7 @@ from tasks import children, dvc, workspace
 
 
 @flow(name="gates", task_runner=ThreadPoolTaskRunner())
-def gates(experiment: str | None = None, jobs: int = 2) -> State:
+def gates(experiment: str | None = None, jobs: Annotated[int, Field(ge=1)] = 2) -> State:
     """Runs every gate again on what lies in data/, whether or not something changed.
 
     The pass token of one that closes goes, so that nothing runs on that artifact.
@@ -65,7 +67,7 @@ def verify(remote: str | None = None, repair: bool = False) -> State:
 
 
 @flow(name="clean")
-def clean(keep_days: int = 30) -> State:
+def clean(keep_days: Annotated[int, Field(ge=0)] = 30) -> State:
     """Removes what nothing refers to: `wordloom clean`."""
     die_with_worker()
     try:

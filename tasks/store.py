@@ -40,14 +40,17 @@ def push(root: Path, stages: list[str], remote: str | None = None) -> tuple[int,
         Fault: something is altered or missing here, or the remote does not answer, is too slow, or keeps halves.
     """
     with _one:
-        wanted = [out for out in outs(root, stages) if (out, remote) not in _through]
-        stages = list(dict.fromkeys(out.stage for out in wanted))
+        made = outs(root, stages)
+        wanted = [out for out in made if (out, remote) not in _through]
+        if made and not wanted:
+            return 0, 0
+        there = Remote(root, remote)  # also where there is nothing yet: one that is not there is told
         if not wanted:
             return 0, 0
+        stages = list(dict.fromkeys(out.stage for out in wanted))
         cache = Cache(folder(root))
         if bad := cache.check(wanted):
             raise Fault(["nothing was pushed, since the cache is not whole", *map(str, bad)])
-        there = Remote(root, remote)
         sizes = {oid: cache.path(oid).stat().st_size for out in wanted for oid in cache.parts(out)}
         problem: list[str] = []
         for wait in _waits():

@@ -97,6 +97,16 @@ def test_placement_is_in_meta_where_dvc_does_not_look_for_changes(tmp_path):
     assert stage["params"] == ["run", "ingest.tiny"]
 
 
+def test_a_method_s_own_placement_holds_but_for_what_a_row_says_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.ingest.csv.PLACEMENT", {"queue": "gpu", "retries": 2, "timeout_s": 600}, raising=False)
+    (tmp_path / "params.yaml").write_text(
+        RUN + "ingest:\n  as-it-is: {method: csv}\n  moved: {method: csv}\nplacement:\n  ingest.moved: {queue: cpu}\n"
+    )
+    dag.write(tmp_path)
+    metas = [stages_of(tmp_path)[f"ingest-{row}"]["meta"] for row in ("as-it-is", "moved")]
+    assert [(meta["queue"], meta["retries"], meta["timeout_s"]) for meta in metas] == [("gpu", 2, 600), ("cpu", 2, 600)]
+
+
 @pytest.mark.parametrize("source", ["x/${y}.csv", "data/1_corpus/tiny/corpus.csv"])
 def test_a_source_that_dvc_could_not_name_is_refused(tmp_path, source):
     (tmp_path / "params.yaml").write_text(RUN + f"ingest:\n  tiny: {{method: csv, source: '{source}'}}\n")

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from flows import experiments
 from flows.cleanup import clean
 from pipelines.errors import Fault
 from tasks import workspace
@@ -158,6 +159,77 @@ def at_head(project) -> set:
         return objects(project)
     finally:
         (project.root / "dvc.lock").write_text(lock)
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_what_a_saved_experiment_names_stays_until_it_is_removed(made):
+    for key, value in (("user.name", "t"), ("user.email", "t@example.org")):
+        made.git("config", key, value)
+    other = worktree(made, "other")
+    named = {}
+    for name, project in (("mine", made), ("of-a-worktree", other)):  # the second is as a sweep keeps itself
+        changed(project, name)
+        assert project.dvc("exp", "save", "--name", name).returncode == 0
+        named[name] = objects(project)
+        project.git("checkout", "-q", ".")
+    made.git("worktree", "remove", "--force", str(other.root))
+    assert made.dvc("checkout").returncode == 0
+    before = in_cache(made)
+    assert clean(made.root, 0, False).lines == []
+    assert in_cache(made) == before
+    made.ran()
+    for name in named:
+        applied = made.dvc("exp", "apply", name)
+        assert applied.returncode == 0, applied.stderr
+        assert made.dvc("repro").returncode == 0
+        made.git("checkout", "-q", ".")
+    assert made.ran() == []
+    assert made.dvc("checkout").returncode == 0
+    assert made.dvc("exp", "remove", "mine").returncode == 0
+    clean(made.root, 0, False)
+    assert before - in_cache(made) == named["mine"] - named["of-a-worktree"] - objects(made)
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_a_worktree_for_stages_that_are_sent_here_goes_when_it_is_old_and_not_in_use(made):
+    made.can_write_its_dag()
+    made.git("add", "-A")
+    made.git("commit", "-qm", "it can write its dvc.yaml")
+    its = ("main", (made.root / "params.yaml").read_text(), made.git("rev-parse", "HEAD").strip())
+    with experiments.opened(made.root, *its) as tree:
+        in_use = clean(made.root, 0, False).lines
+        assert in_use[0].startswith(f"kept {tree.resolve()} is in use")
+    clean(made.root, 30, False)
+    assert tree.exists()
+    os.utime(tree / experiments.COPIED, (OLD, OLD))
+    (line,) = clean(made.root, 30, True).lines
+    assert line.startswith(f"would remove {tree} (a worktree for stages that are sent here")
+    with experiments.opened(made.root, *its):
+        pass  # it has been used again
+    clean(made.root, 30, False)
+    assert tree.exists()
+    os.utime(tree / experiments.COPIED, (OLD, OLD))
+    (tree / "stage.py").write_text("an edit of somebody's")
+    assert "has edits of yours in stage.py" in clean(made.root, 30, False).lines[0]
+    scratch.Project(tree).git("checkout", "-q", "stage.py")
+    clean(made.root, 30, False)
+    assert not tree.exists()
+    assert str(tree) not in made.git("worktree", "list")
+    with experiments.opened(made.root, *its):
+        assert tree.exists()
+
+
+def test_the_deployment_takes_no_days_below_zero_either():
+    from prefect.exceptions import ParameterTypeError
+    from prefect.utilities.callables import parameter_schema
+
+    from flows import upkeep
+
+    with pytest.raises(ParameterTypeError, match="keep_days: Input should be greater than or equal to 0"):
+        upkeep.clean.validate_parameters({"keep_days": -5})
+    assert parameter_schema(upkeep.clean).properties["keep_days"]["minimum"] == 0  # the UI goes by it
 
 
 @pytest.mark.slow

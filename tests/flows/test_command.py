@@ -8,14 +8,16 @@ import time
 import psutil
 import pytest
 
+from pipelines import layout
 from tests.scratch import wordloom
+from tests.spelled import spelled
 
 
 @pytest.mark.parametrize(
     "args",
     [
         "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "new x", "compare", "final x", "report",
-        "runs", "export counts w w.npz",
+        "runs", "export counts w w.npz", "neighbours w word",
     ],
 )  # fmt: skip
 def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):
@@ -28,6 +30,18 @@ def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, 
 def test_a_project_in_which_nothing_has_run_has_no_runs(project):
     done = project.wordloom("runs")
     assert (done.returncode, done.stdout) == (0, "no stage has run here yet. Run: wordloom run\n")
+
+
+def test_neighbours_says_of_which_word_and_export_gives_its_files(tmp_path):
+    (tmp_path / "params.yaml").write_text("embed: {}")
+    spelled(tmp_path / layout.artifact("vectors", "v"), {"sea": [1, 0], "pea": [0, 1]}, {"ea>": [2, 1]})
+    (tmp_path / "list.txt").write_text("lea\nox\n")
+    outputs = []
+    for args in (["neighbours", "v", "sea", "lea", "-k", "1"], ["export", "vectors", "v", "v.vec", "--words", "list.txt"]):
+        done = subprocess.run(wordloom(*args), cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        outputs.append(done.stdout)
+    assert outputs == ["sea: pea 0.000\nlea (made of its letter n-grams): sea 0.894\n", "v.missing.txt\nv.vec\n"]
 
 
 # stands for our packages: `python -m pipelines report` writes report.html

@@ -125,6 +125,15 @@ def test_deploying_again_changes_what_is_named_keeps_what_people_switched_off_an
     assert last["automations"]["wordloom: a silent run has crashed"].trigger.within.total_seconds() == 77
 
 
+def test_a_worker_of_a_queue_that_is_not_there_does_not_start_and_says_which_there_are(server):
+    done = server.wordloom("worker", "gup", "cpu")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "fault: there is no queue 'gup'; there are cpu, default, gpu. Did you mean 'gpu'?",
+        "fault: A queue of your own comes with its deployment in prefect.yaml. Run: wordloom deploy",
+    ]
+
+
 def test_without_a_server_or_a_prefect_yaml_it_says_what_is_missing(server):
     unnamed = server.wordloom("deploy", PREFECT_API_URL="")
     assert (unnamed.returncode, unnamed.stderr.splitlines()[0][:43]) == (2, "fault: no Prefect server is named. Start on")

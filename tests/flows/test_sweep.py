@@ -13,6 +13,7 @@ from flows import sweep
 from pipelines.errors import Fault
 from pipelines.params import rows_of
 from tasks import dvc
+from tests.orchestra import Orchestra
 from tests.scratch import wordloom
 from tests.support import HOME, make_project, run
 
@@ -282,6 +283,40 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was_and_a_point_that_fails_stop
     assert {path.name: path.read_bytes() for path in root.iterdir() if path.is_file()} == before
     now = run(root, "git", "for-each-ref").stdout + run(root, "git", "status", "--porcelain").stdout
     assert [line for line in now.splitlines() if "refs/exps/" not in line] == refs.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_sweep_on_workers_has_as_many_stages_under_way_as_it_says_and_is_kept_as_one_experiment(tmp_path):
+    root = make_project(tmp_path / "project", LIGHT)
+    (root / "reg.yaml").write_text("rows:\n  classify.logreg: {min_df: [1, 2, 3]}\nscores: [accuracy]\njobs: 2\n")
+    orchestra = Orchestra(tmp_path / "prefect")
+    try:
+        orchestra.serve()
+        orchestra.deploy()
+        for _ in range(2):
+            orchestra.worker(root, "cpu")
+        done = orchestra.wordloom(root, "sweep", "reg.yaml", "--workers", "--json", timeout=1500)
+        assert done.returncode == 0, done.stdout + done.stderr
+        stages = orchestra.runs("stage")
+    finally:
+        orchestra.close()
+    tree = root / ".wordloom" / "reg"
+    # every stage went to a worker once, but for the two that stay where the sweep was called
+    assert sorted(it["name"].replace("/", "-") for it in stages) == sorted({*dvc.read_lock(tree)} - {"params", "report"})
+    spans = [(it["start_time"], it["end_time"]) for it in stages]
+    assert max(sum(start <= at < end for start, end in spans) for at, _ in spans) == 2  # three points, and workers for them all
+    name = done.stderr.split("kept as the DVC experiment ")[1].split()[0]
+    assert run(root, "dvc", "exp", "list", "--name-only").stdout.split() == [name]
+    # applied, it has the rows and the scores of all its points
+    run(root, "dvc", "exp", "apply", name)
+    assert list(dvc.load(root / "params.yaml")["classify"]) == [f"logreg-min-df-{n}" for n in (1, 2, 3)]
+    assert (root / "data/7_scores/classification/scores.parquet").read_bytes() == (
+        tree / "data/7_scores/classification/scores.parquet"
+    ).read_bytes()
+    scored = json.loads(done.stdout[done.stdout.index("\n[\n") :])
+    assert [entry["done"] for entry in scored] == [True] * 3
+    assert all(entry["scores"][0]["value"] > 0.5 for entry in scored)
 
 
 def test_a_worktree_of_an_experiment_is_no_sweeps(tmp_path):

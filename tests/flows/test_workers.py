@@ -1,5 +1,6 @@
 """Stages on workers: real ones, in the same folder and in clones of their own."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 from tasks import dvc
 from tests import scratch
 from tests.orchestra import Orchestra, wait_for
+from tests.support import make_project
+from tests.test_drivers import ROWS
 from tests.webdav import serve
 
 pytestmark = pytest.mark.slow
@@ -161,6 +164,32 @@ def two_clones(orchestra, project, calm, tmp_path):
     done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store")
     assert done.returncode == 0, done.stdout + done.stderr
     assert ran(three) == ["embed-g"]
+
+
+@pytest.mark.timeout(1800)
+def test_the_real_stages_on_two_workers_with_clones_leave_the_lock_of_a_laptop(orchestra, tmp_path):
+    laptop = scratch.Project(make_project(tmp_path / "laptop", ROWS))
+    project = scratch.Project(shutil.copytree(laptop.root, tmp_path / "project"))  # with the same code, whatever is edited meanwhile
+    assert laptop.dvc("repro").returncode == 0
+    dvc.order_lock(laptop.root)
+    project.dvc("remote", "add", "store", str(tmp_path / "store"))
+    project.git("commit", "-qam", "a remote")
+    clones = [clone(project, tmp_path / name) for name in ("one", "two")]
+    try:
+        for folder in clones:
+            orchestra.worker(folder, "cpu", "--limit", "1")
+        done = orchestra.wordloom(project.root, "run", "--workers", "--remote", "store", timeout=1500)
+    finally:
+        orchestra.end_workers()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(dvc.read_lock(project.root)) == 16
+    assert (project.root / "dvc.lock").read_bytes() == (laptop.root / "dvc.lock").read_bytes()
+    # both have had their share, and nothing was made twice
+    made = [{path.relative_to(folder) for path in (folder / "runs/records").rglob("*.json")} for folder in clones]
+    assert made[0]
+    assert made[1]
+    assert not made[0] & made[1]
+    assert len(made[0] | made[1]) == 14  # all but params and report, which stay here
 
 
 def test_a_gate_that_closes_on_a_worker_s_clone_leaves_its_page_here_and_the_others_finish(orchestra, project, tmp_path):

@@ -104,9 +104,13 @@ def test_a_half_at_the_remote_is_replaced_by_the_next_push(made, tmp_path):
 def test_no_remote_and_an_unknown_remote_are_faults(made):
     with pytest.raises(Fault, match="there is no DVC remote 'stor'; there are store"):
         push(made.root, STAGES, "stor")
+    with pytest.raises(Fault, match="there is no DVC remote 'stor'"):
+        push(made.root, [], "stor")  # nothing has been made yet
     made.dvc("remote", "remove", "store")
     with pytest.raises(Fault, match=r"no DVC remote is the default one; there are none. Run: dvc remote add"):
         push(made.root, STAGES)
+    with pytest.raises(Fault, match="no DVC remote is the default one"):
+        push(made.root, [])
 
 
 @pytest.mark.slow
