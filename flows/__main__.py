@@ -352,14 +352,39 @@ def accept(
 def export(
     noun: Annotated[str, typer.Argument(help="What kind of artifact, such as counts.")],
     row: Annotated[str, typer.Argument(help="The row of params.yaml that made it.")],
-    file: Annotated[Path, typer.Argument(help="Where to; its ending says in which form: .npz, .bin.", metavar="FILE")],
+    file: Annotated[
+        Path, typer.Argument(help="Where to; its ending says in which form: .npz, .bin, .vec, .txt, .parquet.", metavar="FILE")
+    ],
+    words: Annotated[Path | None, typer.Option(help="Only vectors of these words, one a line; unknown ones of letter n-grams.")] = None,
+    sentences: Annotated[Path | None, typer.Option(help="Vectors of the words of these sentences, one a line, by a row of bilm.")] = None,
 ) -> None:
     """Write an artifact to a file that other programs read."""
     from pipelines.use import export as exporting
 
     _in_project()
-    for path in exporting.export(ROOT, noun, row, file):
+    for path in exporting.export(ROOT, noun, row, file, words, sentences):
         print(path)
+
+
+@app.command()
+def neighbours(
+    row: Annotated[str, typer.Argument(help="A row of embed.")],
+    words: Annotated[list[str], typer.Argument(help="Unknown ones are made of letter n-grams, by rows that hold some.", metavar="WORD...")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
+    sentences: Annotated[
+        list[str] | None,
+        typer.Option("--in", help="The words as they stand in it, by a row of bilm; as often as you like.", metavar="SENTENCE"),
+    ] = None,
+) -> None:
+    """Show the words nearest to words, with their cosines."""
+    from pipelines.use import neighbours as asking
+
+    _in_project()
+    found = asking.in_sentences(ROOT, row, words, sentences, k) if sentences else asking.neighbours(ROOT, row, words, k)
+    for it in found:
+        print(f"{it.word}{f' ({it.origin})' * bool(it.origin)}: {', '.join(f'{word} {cosine:.3f}' for word, cosine in it.near)}")
+        if it.elsewhere:
+            print(f"  itself {', '.join(f'{where} {cosine:.3f}' for where, cosine in it.elsewhere)}")
 
 
 @app.command()

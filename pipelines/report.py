@@ -41,6 +41,7 @@ T = TypeVar("T")
 METRICS: dict[str, tuple[int, str]] = {
     "spearman": (1, "rank correlation with people's scores, pairs of known words only"),
     "spearman_all": (1, "as spearman, where a pair with an unknown word counts as similarity 0"),
+    "spearman_composed": (1, "as spearman_all, with unknown words made of their letter n-grams"),
     "coverage": (1, "share of the set that could be asked"),
     "accuracy": (1, "share of right answers"),
     "accuracy_all": (1, "as accuracy, where a question that cannot be asked counts as wrong"),

@@ -98,7 +98,7 @@ class Matrix(Artifact):
         if n < FEWEST or not self.size:
             return {name: Measure(None) for name in ("effective_rank", "near_identical", "dead_coordinates")}
         rows = np.sort(np.random.default_rng(1).choice(n, min(DRAWN, n), replace=False))
-        x = np.nan_to_num(self._rows(rows), posinf=0.0, neginf=0.0).astype(np.float64)
+        x = np.nan_to_num(self.rows(rows), posinf=0.0, neginf=0.0).astype(np.float64)
         variance = x.var(axis=0)
         dead = np.flatnonzero(variance <= 1e-12 * max(variance.mean(), 1e-30))
         values = np.maximum(np.linalg.eigvalsh(np.cov(x, rowvar=False).reshape(self.size, self.size)), 0)
@@ -120,7 +120,7 @@ class Matrix(Artifact):
             "dead_coordinates": Measure(len(dead) / self.size, [{"coordinate": i} for i in dead[:10].tolist()]),
         }
 
-    def _rows(self, rows: np.ndarray) -> np.ndarray:
+    def rows(self, rows: np.ndarray) -> np.ndarray:
         """Some rows, which are sorted, without the others in memory."""
         start, found = 0, []
         for piece in self.pieces():

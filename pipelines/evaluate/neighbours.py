@@ -19,7 +19,8 @@ from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.kernels.intervals import interval, mean_draws
-from pipelines.kernels.nearest import nearest, rows_of, unit
+from pipelines.kernels.nearest import nearest, unit
+from pipelines.lookup import Found, lookup
 from pipelines.method import Knobs, Run
 
 
@@ -29,6 +30,7 @@ class Params(Knobs):
     k: int = Field(10, ge=1, le=1000)
     max_vocab: int = Field(10_000, ge=3)  # V: neighbours are sought among so many; rare words would crowd the lists
     n_bootstrap: int = Field(1000, ge=100)  # draws of words for an interval
+    compose: bool = False  # list named words that are unknown, too, made of their letter n-grams: of fasttext, or a pretrained .bin
 
 
 def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
@@ -39,9 +41,9 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
             candidates = [row for row, item in enumerate(matrix.items()[: params.max_vocab]) if item != UNKNOWN]
             items, numbers = matrix.items(), matrix.memmap()
             words = params.words or _chosen([items[row] for row in candidates], params.n_words)
-            rows = rows_of(words, items)
-            table = _list(matrix.name, words, rows, items, numbers, candidates, params.k)
-            figures = [*_figures(unit(numbers[candidates]), params, run), _known(words, rows)]
+            found = lookup(matrix, words, params.compose)
+            table = _list(matrix.name, words, found, items, numbers, candidates, params.k)
+            figures = [*_figures(unit(numbers[candidates]), params, run), _known(words, found)]
             out.append(**columns({"of": matrix.name, "on": "vocab", **figure} for figure in figures))
             run.say(f"{matrix.name}: " + "; ".join(f"{row['word']}: {row['neighbour']}" for row in table if row["rank"] == 1))
             listed += table
@@ -56,13 +58,13 @@ def _chosen(items: Sequence[str], n_words: int) -> list[str]:
 
 
 def _list(
-    name: str, words: Sequence[str], rows: np.ndarray, items: list[str], numbers: np.ndarray, candidates: list[int], k: int
+    name: str, words: Sequence[str], asked: Found, items: list[str], numbers: np.ndarray, candidates: list[int], k: int
 ) -> list[dict]:
-    """A row per word that is known and neighbour."""
-    known = np.flatnonzero(rows >= 0)
+    """A row per word that has a vector and neighbour."""
+    known = np.flatnonzero((asked.row >= 0) | asked.composed)
     place = {row: i for i, row in enumerate(candidates)}
-    own = np.array([place.get(row, -1) for row in rows[known].tolist()], np.int64)
-    found, cosine = nearest(unit(numbers[rows[known]]), unit(numbers[candidates]), min(k, len(candidates) - 1), own)
+    own = np.array([place.get(row, -1) for row in asked.row[known].tolist()], np.int64)
+    found, cosine = nearest(unit(asked.vector[known]), unit(numbers[candidates]), min(k, len(candidates) - 1), own)
     return [
         {
             "of": name,
@@ -96,7 +98,9 @@ def skewness(values: np.ndarray) -> float:
     return float((away**3).mean() / spread**3) if spread > 0 else 0.0
 
 
-def _known(words: Sequence[str], rows: np.ndarray) -> dict:
-    unknown = [word for word, row in zip(words, rows.tolist(), strict=True) if row < 0]
+def _known(words: Sequence[str], asked: Found) -> dict:
+    unknown = [word for word, row in zip(words, asked.row.tolist(), strict=True) if row < 0]
+    made = [word for word, composed in zip(words, asked.composed.tolist(), strict=True) if composed]
     note = f"not in the vocabulary: {', '.join(unknown)}" if unknown else ""
+    note += f"; made of their letter n-grams: {', '.join(made)}" if made else ""
     return {"metric": "words_known", "value": 1 - len(unknown) / len(words), "n": len(words), "note": note}

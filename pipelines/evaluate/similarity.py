@@ -2,12 +2,13 @@
 
 reads   vectors, codings   one row of float32 numbers per word
 writes  scores    spearman, of the pairs whose two words are known; spearman_all, where a pair with an
-                  unknown word counts as similarity 0; coverage, the share of pairs that is known
+                  unknown word counts as similarity 0; coverage, the share of pairs that is known;
+                  where asked for, spearman_composed, as spearman_all, with unknown words made of their letter n-grams
 source  Finkelstein et al. 2002 (WordSim-353); Hill, Reichart, Korhonen 2015 (SimLex-999)
 shapes  P pairs, D = vector_size
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,17 @@ from pipelines.errors import Fault, nearest
 from pipelines.kernels.intervals import draws, interval
 from pipelines.kernels.nearest import rows_of, unit
 from pipelines.kernels.ranks import spearman
+from pipelines.lookup import composer
 from pipelines.method import Knobs, Run
 
 CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by gensim
+Scored = tuple[str, np.ndarray, np.ndarray, str]  # a metric, (n,) cosines, (n,) people's scores, a note
 
 
 class Params(Knobs):
     sets: list[str] = Field(["wordsim353", "simlex999"], min_length=1)  # or files of yours: word, word, score on each line
     n_bootstrap: int = Field(1000, ge=100)  # draws of pairs for an interval
+    compose: bool = False  # score once more, with unknown words made of their letter n-grams: of fasttext, or a pretrained .bin
 
     @field_validator("sets")
     @classmethod
@@ -47,16 +51,26 @@ def sources(params: Params) -> list[str]:
 
 
 def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
-    sets = _read_all(params.sets, run)
+    sets, n_composers = _read_all(params.sets, run), 0
     with run.open(Scores) as out:
         for matrix in [*vectors, *codings]:
             items, numbers = matrix.items(), matrix.memmap()
+            compose = composer(matrix, items) if params.compose else None
+            n_composers += compose is not None
             for name, (left, right, human) in sets.items():
                 rows = rows_of([*left, *right], items).reshape(2, -1)
                 known = (rows >= 0).all(axis=0)
-                figures = _figures(_cosine(numbers, rows), known, human, params.n_bootstrap, run.seed)
+                scored = _scored(_cosine(numbers, rows), known, human)
+                if compose:
+                    scored.append(_composed(compose, [*left, *right], numbers, rows, human))
+                figures = _figures(scored, known, params.n_bootstrap, run.seed)
                 out.append(**columns({"of": matrix.name, "on": name, **figure} for figure in figures))
                 run.say(f"{matrix.name} on {name}: " + ", ".join(f"{figure['metric']} {figure['value']:.3f}" for figure in figures))
+        if params.compose and not n_composers:
+            raise Fault(
+                f"{run.name}: compose is true, and none of {', '.join(matrix.name for matrix in [*vectors, *codings])} holds letter n-grams. "
+                "Name a row of fasttext, or of pretrained from a .bin, or say compose: false"
+            )
     return out.artifact
 
 
@@ -123,14 +137,37 @@ def _cosine(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.where((rows >= 0).all(axis=0), np.einsum("pd,pd->p", left, right, dtype=np.float64), 0.0)
 
 
-def _figures(cosine: np.ndarray, known: np.ndarray, human: np.ndarray, n_bootstrap: int, seed: int) -> list[dict]:
-    """A correlation that is not defined is left out, and the note of the coverage says so."""
+def _scored(cosine: np.ndarray, known: np.ndarray, human: np.ndarray) -> list[Scored]:
     n_pairs, seen = len(known), int(known.sum())
-    figures, lost = [], []
-    for metric, x, y, note in (
+    return [
         ("spearman", cosine[known], human[known], f"{seen} of {n_pairs} pairs have two known words"),
         ("spearman_all", cosine, human, f"{n_pairs - seen} pairs with an unknown word count as similarity 0"),
-    ):
+    ]
+
+
+def _composed(
+    compose: Callable[[Sequence[str]], np.ndarray], words: Sequence[str], numbers: np.ndarray, rows: np.ndarray, human: np.ndarray
+) -> Scored:
+    """All pairs; an unknown word has the vector that is composed of it.
+
+    Args:
+        words: (2 P,) of the left sides, then of the right ones, as in `rows`, (2, P).
+    """
+    vectors, new = numbers[rows], rows < 0  # (2, P, D)
+    spelled = [word for word, is_new in zip(words, new.ravel(), strict=True) if is_new]
+    vectors[new] = compose(spelled)
+    there = vectors.any(axis=2)
+    made = {word for word, is_made in zip(spelled, there[new], strict=True) if is_made}
+    n_made, n_left = int((there.all(axis=0) & new.any(axis=0)).sum()), int((~there).any(axis=0).sum())
+    note = f"{n_made} of {rows.shape[1]} pairs have a word made of its letter n-grams, {len(made)} words in all"
+    cosine = np.einsum("pd,pd->p", unit(vectors[0]), unit(vectors[1]), dtype=np.float64)
+    return "spearman_composed", cosine, human, note + f"; {n_left} pairs with a word that has none count as similarity 0" * (n_left > 0)
+
+
+def _figures(scored: list[Scored], known: np.ndarray, n_bootstrap: int, seed: int) -> list[dict]:
+    """A correlation that is not defined is left out, and the note of the coverage says so."""
+    figures, lost = [], []
+    for metric, x, y, note in scored:
         # two pairs always correlate by 1 or -1
         value = float(spearman(x, y)[0]) if len(x) > 2 else np.nan
         if np.isnan(value):
@@ -141,4 +178,4 @@ def _figures(cosine: np.ndarray, known: np.ndarray, human: np.ndarray, n_bootstr
         low, high = interval(value, samples)
         figures.append({"metric": metric, "value": value, "low": low, "high": high, "n": len(x), "note": note})
     note = f"no {', '.join(lost)}: it takes three pairs that differ" if lost else ""
-    return [*figures, {"metric": "coverage", "value": seen / n_pairs, "n": n_pairs, "note": note}]
+    return [*figures, {"metric": "coverage", "value": int(known.sum()) / len(known), "n": len(known), "note": note}]

@@ -10,12 +10,12 @@ from torch import nn
 
 from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.artifacts.vectors import Vectors
-from pipelines.embed.bilm import BiLM, Params, both_ways, contextual, embed, rebuild, steps
+from pipelines.embed.bilm import BiLM, Mixed, Params, both_ways, embed, in_context, rebuild, steps
 from pipelines.errors import Fault
 from pipelines.fit import apply, prepare
 from pipelines.method import Run
 from tests.kill import killed_at
-from tests.texts import tokens_of
+from tests.texts import tokens_of, two_topics
 
 SMALL = Params(vector_size=16, bptt=7, batch_size=16, epochs=6, lr=0.01, dropout=0, patience=6)
 
@@ -44,6 +44,11 @@ def tokens(tmp_path_factory):
 def trained(tokens, tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("v") / "v", seed=1)
     return embed(tokens, SMALL, run), run
+
+
+def contextual(folder, token_ids, mix=None):
+    (found,) = in_context(folder, [token_ids], mix)
+    return found
 
 
 def model_of(n_words=12, **knobs):
@@ -181,6 +186,23 @@ def test_layer_0_is_the_words_own_vector_in_both_halves_and_the_mix_weighs_the_l
     assert contextual(vectors.folder, [4, 5, 4]) == pytest.approx(sum(layers) / 3, abs=1e-5)
 
 
+def test_vectors_in_context_are_those_that_training_evaluates_in_batches_and_steps(trained, tokens, tmp_path):
+    values, offsets = tokens.ids(["valid"])
+    documents = sorted((ids for ids in np.split(values, offsets[1:-1]) if len(ids)), key=len)  # as `steps` reads them
+    batches = [(onward[:-1], backward[:-1], step, place) for onward, backward, step, place in steps(tokens, ["valid"], SMALL)]
+    groups = []
+    mixed = Mixed(rebuild(*trained[0].model()), SMALL.mix)
+    for (_, _, step, _), rows in zip(batches, apply(mixed, iter(batches), Run(tmp_path), (1, 1, 0, 0)), strict=True):
+        if step[0] == 0:
+            groups.append([])
+        groups[-1].append(rows.copy())  # (B, T, 2 H), each half in its own order
+    assert max(map(len, groups)) > 2
+    evaluated = [rows[1:] for group in groups for rows in np.concatenate(group, axis=1)]  # without the border
+    for ids, both, found in zip(documents, evaluated, in_context(trained[0].folder, documents), strict=True):
+        assert found[:, :8] == pytest.approx(both[: len(ids), :8], abs=1e-5)
+        assert found[:, 8:] == pytest.approx(both[: len(ids), 8:][::-1], abs=1e-5)
+
+
 def test_a_words_vector_is_the_mean_of_its_vectors_in_context(trained, tokens):
     values, offsets = tokens.ids(["train"])
     in_context = np.concatenate([contextual(trained[0].folder, document) for document in np.split(values, offsets[1:-1])])
@@ -243,9 +265,15 @@ def test_on_a_gpu_it_learns_the_same_language_and_gives_the_same_bytes_again(tmp
 # what cannot be learned from, or read
 
 
-def test_text_without_a_known_token_is_a_fault(tmp_path):
-    with pytest.raises(Fault, match="tokens/t: no document of train, unlabelled holds a known token"):
-        embed(tokens_of(tmp_path / "t", [[0, 0], []], n_vocab=3), Params(), Run(tmp_path / "v"))
+@pytest.mark.parametrize(("document", "what"), [([0, 0], "no known word"), ([1, 1, 0], "one known word only")])
+def test_text_of_fewer_than_two_known_words_is_a_fault(tmp_path, document, what):
+    with pytest.raises(Fault, match=f"tokens/t: the documents of train, unlabelled hold {what}, and a word is learned from others"):
+        embed(tokens_of(tmp_path / "t", [document, []], n_vocab=3), Params(), Run(tmp_path / "v"))
+
+
+def test_a_training_that_ends_far_above_chance_is_a_fault(tmp_path):
+    with pytest.raises(Fault, match=r"embed/b: the loss is .*, and was 2.398 before the first step, .*Lower lr \(0.002 is usual\)"):
+        embed(tokens_of(tmp_path / "t", two_topics(100, 0)), Params(vector_size=8, epochs=2, lr=10.0), Run(tmp_path / "v", name="embed/b"))
 
 
 def test_one_word_a_document_and_steps_without_a_known_word_are_no_fault(tmp_path):

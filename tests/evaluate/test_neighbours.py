@@ -8,6 +8,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.evaluate.neighbours import Params, evaluate, skewness
 from pipelines.method import Run
+from tests.spelled import spelled
 
 
 def make_vectors(folder, words, matrix, noun=Vectors):
@@ -42,6 +43,20 @@ def test_a_named_word_that_is_not_there_is_counted_and_told(tmp_path):
     vectors = make_vectors(tmp_path / "v", ["a", "b", "c"], np.eye(3) + 0.1)
     row = figures(evaluate([vectors], Params(words=["A", "nobody"]), Run(tmp_path / "out", seed=1)))["words_known"]
     assert (row["value"], row["n"], row["note"]) == (0.5, 2, "not in the vocabulary: nobody")
+
+
+def test_an_unknown_word_is_listed_where_it_may_be_made_of_its_n_grams(tmp_path):
+    vectors = spelled(tmp_path / "v", {"sea": [1, 0], "pea": [0, 1], "ox": [-1, 0]}, {"ea>": [2, 1]})
+    listed = {}
+    for compose in (False, True):
+        made = evaluate([vectors], Params(words=["lea", "cow"], k=2, compose=compose), Run(tmp_path / str(compose), seed=1))
+        listed[compose] = (
+            [(row["word"], row["neighbour"], row["similarity"]) for row in read_csv(made)],
+            figures(made)["words_known"]["note"],
+        )
+    assert listed[False] == ([], "not in the vocabulary: lea, cow")
+    nearest = [("lea", "sea", "0.8944"), ("lea", "pea", "0.4472")]  # 2 and 1 over the root of 5
+    assert listed[True] == (nearest, "not in the vocabulary: lea, cow; made of their letter n-grams: lea")
 
 
 def test_a_rare_word_is_asked_of_the_frequent_ones(tmp_path):

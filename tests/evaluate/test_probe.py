@@ -1,5 +1,6 @@
 import csv
 
+import numpy as np
 import pytest
 
 from pipelines.artifacts.counts import Counts
@@ -82,3 +83,11 @@ def test_documents_near_words_are_refused(tmp_path):
     tokens = labelled(tmp_path / "t", [("train", "a", [1, 2])], WORDS)
     with pytest.raises(Fault, match="its rows are documents; this method needs words near words"):
         evaluate(bags(tokens, Bags(), Run(tmp_path / "b")), Params(), Run(tmp_path / "out"))
+
+
+def test_counts_that_are_no_numbers_are_a_fault(tmp_path):
+    with Run(tmp_path / "c").open(Counts) as out:
+        out.append(row=np.int32([1, 2]), col=np.int32([3, 4]), count=np.float32([np.nan, 1]))
+        out.append("vocab", token_id=range(len(WORDS)), token=WORDS, count=[0] + [9] * (len(WORDS) - 1))
+    with pytest.raises(Fault, match="counts/c: 1 counts are no number above 0, first nan of row 1, col 3"):
+        evaluate(out.artifact, Params(), Run(tmp_path / "out"))

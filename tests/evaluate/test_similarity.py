@@ -12,6 +12,7 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.evaluate.similarity import Params, evaluate, sources
 from pipelines.method import Run
+from tests.spelled import spelled
 
 
 def make_vectors(folder, words, matrix):
@@ -67,6 +68,41 @@ def test_a_file_of_ones_own_is_ranked_as_people_did(tmp_path):
     # cosines .995, .707, -1 and 0 for the pair with the unknown x; people said 9, 5, 1, 3
     assert seen["vectors/v", "spearman_all", "pairs"]["value"] == pytest.approx(spearmanr([0.995, 0.707, -1, 0], [9, 5, 1, 3]).statistic)
     assert seen["vectors/v", "coverage", "pairs"]["value"] == 0.75
+
+
+def test_unknown_words_made_of_their_n_grams_are_scored_once_more_and_change_no_other_figure(tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("word1,word2,score\nsea,pea,9\nsea,lea,7\nTea,lea,2\nsea,ox,1\npea,pear,3\n")
+    # lea: <le lea ea>, Tea: <te tea ea>, pear: <pe pea ear ar>, of which these are known; ox has none
+    vectors = spelled(tmp_path / "v", {"sea": [1, 0], "pea": [4, 3]}, {"ea>": [0, 2], "<te": [2, 0], "ar>": [0, 1]})
+    made = [
+        evaluate([vectors], Params(sets=[str(pairs)], compose=compose), Run(tmp_path / str(compose), seed=1)) for compose in (False, True)
+    ]
+    without, seen = map(figures, made)
+    row = seen.pop(("vectors/v", "spearman_composed", "pairs"))
+    assert seen == without
+    # lea (0, 2), tea (1, 1), pear (0, 1); cosines: sea pea 4/5, sea lea 0, tea lea 1/sqrt 2, sea ox 0, pea pear 3/5
+    assert row["value"] == pytest.approx(spearmanr([0.8, 0, 0.707, 0, 0.6], [9, 7, 2, 1, 3]).statistic)
+    assert row["n"] == 5
+    assert row["note"] == (
+        "3 of 5 pairs have a word made of its letter n-grams, 3 words in all; 1 pairs with a word that has none count as similarity 0"
+    )
+    assert seen["vectors/v", "coverage", "pairs"]["value"] == 0.2
+
+
+def test_beside_vectors_with_n_grams_others_are_scored_as_ever_and_alone_they_are_a_fault(tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("sea,pea,9\nsea,lea,7\npea,lea,1\n")
+    grams = spelled(tmp_path / "grams", {"sea": [1, 0], "pea": [4, 3]}, {"ea>": [0, 2]})
+    none = make_vectors(tmp_path / "none", ["sea", "pea"], np.array([[1, 0], [4, 3]]))
+    params = Params(sets=[str(pairs)], compose=True)
+    seen = figures(evaluate([none, grams], params, Run(tmp_path / "out", seed=1)))
+    assert {of for of, metric, _ in seen if metric == "spearman_composed"} == {"vectors/grams"}
+    assert seen["vectors/grams", "spearman_all", "pairs"]["value"] == seen["vectors/none", "spearman_all", "pairs"]["value"]
+    with pytest.raises(
+        Fault, match=r"evaluate/mine: compose is true, and none of vectors/none holds letter n-grams. Name a row of fasttext"
+    ):
+        evaluate([none], params, Run(tmp_path / "alone", "evaluate/mine", seed=1))
 
 
 def test_codings_are_scored_beside_the_vectors(tmp_path, half):

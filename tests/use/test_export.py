@@ -3,15 +3,20 @@
 import struct
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import load_npz
 
 from pipelines import layout
 from pipelines.artifacts.counts import Counts
+from pipelines.artifacts.vectors import Vectors
 from pipelines.cooccur import documents, windowed
+from pipelines.embed import pretrained
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.use.export import export
+from pipelines.use.in_context import sentences
+from tests.spelled import spelled
 from tests.texts import tokens_of
 
 
@@ -60,6 +65,61 @@ def test_a_token_with_white_space_is_a_fault_and_nothing_is_written(tmp_path):
     with pytest.raises(Fault, match=r"counts/p: 1 tokens have white space in them, first 'new york'"):
         export(root, "counts", "p", root / "out/p.bin")
     assert not list((root / "out").iterdir())
+
+
+@pytest.mark.parametrize("ending", ["vec", "txt"])
+def test_vectors_as_text_are_read_back_to_the_last_bit(tmp_path, trained, ending):
+    made = export(trained, "vectors", "grams", tmp_path / f"g.{ending}")
+    assert made == [tmp_path / f"g.{ending}"]
+    vectors = Vectors(trained / layout.artifact("vectors", "grams"))
+    assert made[0].read_text().startswith(f"{vectors.n_rows()} 6\n") == (ending == "vec")
+    again = pretrained.embed(pretrained.Params(source=str(made[0])), Run(tmp_path / "again"))
+    assert again.items() == vectors.items()
+    assert (again.matrix() == vectors.matrix()).all()
+
+
+def test_of_a_list_the_unknown_words_are_composed_and_those_that_have_no_vector_are_listed(tmp_path):
+    spelled(tmp_path / layout.artifact("vectors", "v"), {"sea": [1, 0.1], "pea": [0, 2]}, {"ea>": [2, 1]})
+    (tmp_path / "list.txt").write_text("lea\n\npea\nox\nlea\n")
+    made = export(tmp_path, "vectors", "v", tmp_path / "v.vec", words=tmp_path / "list.txt")
+    assert [path.name for path in made] == ["v.missing.txt", "v.vec"]
+    assert (tmp_path / "v.vec").read_text() == "2 2\nlea 2 1\npea 0 2\n"
+    assert (tmp_path / "v.missing.txt").read_text() == "ox\n"
+    export(tmp_path, "vectors", "v", tmp_path / "v.parquet", words=tmp_path / "list.txt")
+    assert pq.read_table(tmp_path / "v.parquet").to_pylist() == [
+        {"item": "lea", "composed": True, "vector": [2, 1]}, {"item": "pea", "composed": False, "vector": [0, 2]},
+    ]  # fmt: skip
+
+
+def test_of_sentences_each_word_has_a_row_with_its_line_and_its_place(tmp_path, trained):
+    (tmp_path / "mine.txt").write_text("The boat lies.\n\nThe gnu lies.\n")
+    export(trained, "vectors", "bilm", tmp_path / "mine.parquet", sentences=tmp_path / "mine.txt")
+    table = pq.read_table(tmp_path / "mine.parquet")
+    assert list(zip(*(table[name].to_pylist() for name in ("sentence", "place", "word", "known")), strict=True)) == [
+        (1, 1, "the", True), (1, 2, "boat", True), (1, 3, "lies", True),
+        (3, 1, "the", True), (3, 2, "gnu", False), (3, 3, "lies", True),
+    ]  # fmt: skip
+    expected = np.concatenate([it.vector for it in sentences(trained, "bilm", ["The boat lies.", "The gnu lies."])])
+    assert np.array(table["vector"].to_pylist(), np.float32).tolist() == expected.tolist()
+
+
+def test_vectors_that_cannot_be_exported_so_say_how(tmp_path, trained):
+    listed, blank = tmp_path / "list.txt", tmp_path / "blank.txt"
+    listed.write_text("boat\nthe boat\n")
+    blank.write_text("\n")
+    with pytest.raises(Fault, match=r"vectors/grams: 1 words have white space in them, first 'the boat'; a line of x.vec is cut there"):
+        export(trained, "vectors", "grams", tmp_path / "x.vec", words=listed)
+    with pytest.raises(Fault, match=r"x.vec ends in '.vec'; vectors of sentences are written to \*.parquet"):
+        export(trained, "vectors", "bilm", tmp_path / "x.vec", sentences=listed)
+    with pytest.raises(Fault, match=r"not both at once"):
+        export(trained, "vectors", "bilm", tmp_path / "x.parquet", words=listed, sentences=listed)
+    with pytest.raises(Fault, match=r"words or sentences are asked of vectors"):
+        export(trained, "counts", "w", tmp_path / "x.npz", words=listed)
+    with pytest.raises(Fault, match=r"blank.txt is empty"):
+        export(trained, "vectors", "grams", tmp_path / "x.vec", words=blank)
+    with pytest.raises(Fault, match=r"nothere.txt is missing"):
+        export(trained, "vectors", "grams", tmp_path / "x.vec", words=tmp_path / "nothere.txt")
+    assert not list(tmp_path.glob("x.*"))
 
 
 def test_what_cannot_be_exported_says_what_can(tmp_path):

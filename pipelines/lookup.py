@@ -1,0 +1,57 @@
+"""Vectors of any words: the rows of those that an artifact knows, and of others what their letter n-grams make, where its model holds some.
+
+reads   vectors   of `fasttext`, or of `pretrained` from a .bin: their model has the n-grams' vectors
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines.artifacts.matrix import Matrix
+from pipelines.kernels.letter_ngrams import unknown
+from pipelines.kernels.nearest import rows_of
+
+
+class Found(NamedTuple):
+    row: np.ndarray  # (n,) int64 of the artifact; -1 of a word that it does not know
+    vector: np.ndarray  # (n, D) float32; zeros of a word that has none
+
+    @property
+    def composed(self) -> np.ndarray:
+        """(n,) bool, which vectors are made of letter n-grams."""
+        return (self.row < 0) & self.vector.any(axis=1)
+
+
+def lookup(vectors: Matrix, words: Sequence[str], compose: bool = True) -> Found:
+    """A word is looked for as it is written, else in lower case. Raises Fault for an artifact that cannot be read."""
+    items = vectors.items()
+    row = rows_of(words, items)
+    vector = np.zeros((len(words), vectors.size), np.float32)
+    if (row >= 0).any():
+        rows, place = np.unique(row[row >= 0], return_inverse=True)
+        vector[row >= 0] = vectors.rows(rows)[place]
+    new = np.flatnonzero(row < 0)
+    made = composer(vectors, items) if compose and len(new) else None
+    if made:
+        vector[new] = made([words[i] for i in new])
+    return Found(row, vector)
+
+
+def composer(vectors: Matrix, items: Sequence[str]) -> Callable[[Sequence[str]], np.ndarray] | None:
+    """What makes vectors of words that have none; None where the model holds no letter n-grams.
+
+    Args:
+        items: of the artifact; words are put in lower case where no item has a capital.
+
+    Returns:
+        words -> (n, D) float32, the means of those of their n-grams that the model knows; zeros of a word without one.
+    """
+    if not (vectors.folder / "model.json").exists():
+        return None
+    settings, weights = vectors.model()
+    if settings.get("model") != "fasttext" or not len(weights["buckets"]):
+        return None
+    small = all(item == item.lower() for item in items)
+    grams = {name: weights[name] for name in ("buckets", "ngrams")}
+    return lambda words: unknown(settings, grams, [word.lower() if small else word for word in words])

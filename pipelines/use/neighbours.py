@@ -1,0 +1,71 @@
+"""Neighbours: the words that lie nearest to a word: one that has a vector, one made of its letter n-grams, or one in a sentence."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipelines import layout
+from pipelines.artifacts.tokens import UNKNOWN
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.kernels.nearest import rows_of, unit
+from pipelines.lookup import lookup
+from pipelines.use.in_context import sentences
+
+
+class Asked(NamedTuple):
+    word: str
+    origin: str  # of its vector; empty where it is the word's own
+    near: list[tuple[str, float]]  # words and their cosines, the nearest first
+    elsewhere: list[tuple[str, float]]  # the same word in other sentences
+
+
+def neighbours(root: Path, row: str, words: Sequence[str], k: int) -> list[Asked]:
+    """Raises Fault with all words that have no vector, and of which none can be made."""
+    vectors = Vectors(root / layout.artifact("vectors", row))
+    found = lookup(vectors, words)
+    lost = [word for word, there in zip(words, (found.row >= 0) | found.composed, strict=True) if not there]
+    if lost:
+        raise Fault(
+            f"{vectors.name} has no vector of {word!r}, and no letter n-grams to make one of. Look for another word, or in a row of fasttext"
+            for word in lost
+        )
+    near = _near(vectors, found.vector, found.row, k)
+    origins = np.where(found.composed, "made of its letter n-grams", "")
+    return [Asked(*each, []) for each in zip(words, origins.tolist(), near, strict=True)]
+
+
+def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str], k: int) -> list[Asked]:
+    """Each word where it stands in each text. Raises Fault with all words that stand in none."""
+    vectors = Vectors(root / layout.artifact("vectors", row))
+    asked, vector, read = [], [], list(sentences(root, row, texts))
+    for word in words:
+        for number, sentence in enumerate(read, 1):
+            places = [i for i, there in enumerate(sentence.words) if there in (word, word.lower())]
+            asked += [(word, f"in {number}" + f", word {i + 1}" * (len(places) > 1)) for i in places]
+            vector += [sentence.vector[i] for i in places]
+    lost = [word for word in words if word not in {there for there, _ in asked}]
+    if lost:
+        cut = "; ".join(" ".join(sentence.words) for sentence in read)
+        raise Fault(f"{word!r} is no token of the sentences, which are cut into: {cut}. Write one in which it stands" for word in lost)
+    near = _near(vectors, np.stack(vector), rows_of([word for word, _ in asked], vectors.items()), k)
+    alike = unit(np.stack(vector)) @ unit(np.stack(vector)).T
+    return [
+        Asked(word, origin, near[i], [(asked[j][1], float(alike[i, j])) for j in range(len(asked)) if j != i and asked[j][0] == word])
+        for i, (word, origin) in enumerate(asked)
+    ]
+
+
+def _near(vectors: Vectors, asked: np.ndarray, own: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
+    """The words nearest to each vector, (n, D); `own`, (n,), are the rows of the words themselves, or -1."""
+    items, directions = vectors.items(), unit(asked)
+    cosine = np.concatenate([directions @ unit(piece).T for piece in vectors.pieces()], axis=1)
+    cosine[np.flatnonzero(own >= 0), own[own >= 0]] = -np.inf
+    if UNKNOWN in items:
+        cosine[:, items.index(UNKNOWN)] = -np.inf
+    best = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+    return [
+        [(items[j], float(line[j])) for j in places.tolist() if np.isfinite(line[j])] for line, places in zip(cosine, best, strict=True)
+    ]

@@ -1,0 +1,52 @@
+"""Who lies nearest: to words that have a vector, to words made of letter n-grams, to words in a sentence."""
+
+import numpy as np
+import pytest
+
+from pipelines import layout
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.kernels.nearest import unit
+from pipelines.use.in_context import sentences
+from pipelines.use.neighbours import in_sentences, neighbours
+from tests.spelled import spelled
+
+WORDS = {"sea": [1.0, 0.0], "pea": [0.0, 2.0], "<unk>": [1.0, 0.0], "ox": [-1.0, 0.0]}
+
+
+def test_the_nearest_come_first_without_the_word_itself_or_the_unknown_token(tmp_path):
+    spelled(tmp_path / layout.artifact("vectors", "v"), WORDS, {"ea>": [2, 1]})
+    known, made = neighbours(tmp_path, "v", ["sea", "lea"], 2)
+    assert (known.word, known.origin, known.near) == ("sea", "", [("pea", 0.0), ("ox", -1.0)])
+    assert (made.word, made.origin) == ("lea", "made of its letter n-grams")
+    assert made.near == [("sea", pytest.approx(2 / 5**0.5)), ("pea", pytest.approx(1 / 5**0.5))]
+    assert [word for word, _ in neighbours(tmp_path, "v", ["sea"], 10)[0].near] == ["pea", "ox"]
+
+
+def test_all_words_that_have_no_vector_are_named(tmp_path):
+    spelled(tmp_path / layout.artifact("vectors", "v"), WORDS, {"ea>": [2, 1]})
+    with pytest.raises(Fault) as fault:
+        neighbours(tmp_path, "v", ["cow", "sea", "gnu"], 2)
+    assert [line.split(",")[0] for line in fault.value.faults] == ["vectors/v has no vector of 'cow'", "vectors/v has no vector of 'gnu'"]
+
+
+def test_a_word_in_sentences_has_neighbours_of_each_place_and_is_compared_with_itself_elsewhere(trained):
+    texts = ["the boat lies in the harbour", "A storm drives the boat to the barn", "the horse"]
+    found = in_sentences(trained, "bilm", ["Boat", "horse"], texts, 3)
+    assert [(it.word, it.origin) for it in found] == [("Boat", "in 1"), ("Boat", "in 2"), ("horse", "in 3")]
+    first, second, _ = sentences(trained, "bilm", texts)
+    (x,), (y,) = unit(first.vector[1:2]), unit(second.vector[4:5])
+    assert found[0].elsewhere == [("in 2", pytest.approx(float(x @ y), abs=1e-6))]
+    vectors = Vectors(trained / layout.artifact("vectors", "bilm"))
+    cosine = unit(vectors.matrix()) @ x
+    cosine[vectors.items().index("boat")] = -2
+    assert [word for word, _ in found[0].near] == [vectors.items()[i] for i in np.argsort(-cosine)[:3]]
+    twice = in_sentences(trained, "bilm", ["the"], texts[:1], 1)
+    assert [(it.origin, [where for where, _ in it.elsewhere]) for it in twice] == [
+        ("in 1, word 1", ["in 1, word 5"]), ("in 1, word 5", ["in 1, word 1"]),
+    ]  # fmt: skip
+
+
+def test_a_word_that_stands_in_no_sentence_is_a_fault(trained):
+    with pytest.raises(Fault, match=r"'horse' is no token of the sentences, which are cut into: the boat. Write one"):
+        in_sentences(trained, "bilm", ["horse", "boat"], ["The boat"], 3)
