@@ -79,9 +79,9 @@ def in_torch(folder: Path, batch_size: int) -> Iterator[float | None]:
     yield total / len(order)
 
 
-def first_documents(tokens: Tokens, folder: Path) -> Tokens:
-    """The first twentieth of the documents with the whole vocabulary."""
-    table = tokens.read().slice(0, max(2, tokens.n_rows() // SHARE)).combine_chunks()
+def first_documents(tokens: Tokens, folder: Path, share: int = SHARE) -> Tokens:
+    """The first twentieth, or other part, of the documents with the whole vocabulary."""
+    table = tokens.read().slice(0, max(2, tokens.n_rows() // share)).combine_chunks()
     with Run(folder).open(Tokens) as out:
         out.append(**{name: table[name] for name in table.column_names})
         out.append("vocab", **{name: tokens.vocab()[name] for name in ("token_id", "token", "count")})

@@ -15,6 +15,12 @@ class Fault(Exception):
         super().__init__("\n".join(self.faults))
 
 
+def too_few_words(where: str, n_words: int) -> Fault:
+    """For a text, or counts of one, with fewer words than two: a vector says how a word stands to others."""
+    what = "one known word only" if n_words else "no known word"
+    return Fault(f"{where} hold {what}, and a word is learned from others. Lower min_count of the tokenize row, or name other splits")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the known name closest to `word`, or nothing when none is close."""
     from difflib import get_close_matches

@@ -210,7 +210,9 @@ def _collect(
             key = ".".join(str(part) for part in error["loc"])
             if error["type"] == "extra_forbidden":
                 options = sorted([*fields, *(also or [])])
-                faults.append(f"{PARAMS}: {where} has no {what} {key!r}; {takes} {', '.join(options)}.{nearest(key, options)}")
+                here = getattr(model, "elsewhere", {}).get(key)
+                meant = f" Here it is {here}" if here else nearest(key, options)
+                faults.append(f"{PARAMS}: {where} has no {what} {key!r}; {takes} {', '.join(options)}.{meant}")
             else:
                 reason = re.sub(r"^(Value error, |Input |String |List )", "", error["msg"])
                 faults.append(f"{PARAMS}: {where}.{key} is {error['input']!r}; it {reason}" if key else f"{PARAMS}: {where}: {reason}")

@@ -4,20 +4,21 @@ Tokens are read from disk piece by piece in every epoch, so memory holds the vec
 (which sightings are passed over, windows, noise words, the order of chunks within a piece) is drawn from the seed,
 the epoch and the piece: a run that was killed goes on from its checkpoint to the same bytes.
 
-Skip-gram and CBOW against noise words train on a GPU where there is one: kernels/word2vec_torch.py.
+Skip-gram and CBOW against noise words train on a GPU where there is one: kernels/word2vec_torch.py. For rows that say
+`engine: gensim` gensim takes the descent's place: word2vec_gensim.py.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.kernels import word2vec as kernel
 from pipelines.method import Knobs, Run
 
@@ -25,6 +26,7 @@ PIECE = 2**20  # tokens, about
 SAVE_EVERY = 60.0  # seconds between checkpoints; they decide no byte
 ROOM = 2**26  # numbers of changes that a batch may leave: 256 MB
 LARGEST_SOFTMAX = 10_000  # words
+ASKED = 128  # chunks of a text, by which its loss before the first step is known
 ON_GPU = 16  # batches of a GPU are so many times as large
 AGAINST = {
     "negative": kernel.NEGATIVE, "nce": kernel.NEGATIVE, "softmax": kernel.SOFTMAX, "hierarchical": kernel.TREE,
@@ -32,6 +34,7 @@ AGAINST = {
 
 
 class Word2vecKnobs(Knobs):
+    elsewhere: ClassVar = {"hs": "loss: hierarchical", "alpha": "lr"}
     vector_size: int = Field(100, ge=1)  # D
     window: int = Field(5, ge=1, le=1000)  # tokens to each side at most; each place draws its own width, from 1 on
     # negative: words drawn as noise; nce: the same, their chances taken into account; hierarchical: a Huffman tree;
@@ -46,7 +49,16 @@ class Word2vecKnobs(Knobs):
     lr: float = Field(0.025, gt=0, le=1)  # falls in a straight line to min_lr
     min_lr: float = Field(1e-4, ge=0)
     least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
+    engine: Literal["own", "gensim"] = "own"  # gensim: by gensim 4.4, in one thread, for comparison
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
+
+    @field_validator("negative", mode="before")
+    @classmethod
+    def _some_noise(cls, negative: int) -> int:
+        if negative == 0:
+            free = [loss for loss in get_args(cls.model_fields["loss"].annotation) if AGAINST[loss] != kernel.NEGATIVE]
+            raise ValueError(f"should be 1 or more; loss: {' or '.join(free)} needs no noise words")
+        return negative
 
     @model_validator(mode="after")
     def _falls(self) -> Self:
@@ -56,7 +68,7 @@ class Word2vecKnobs(Knobs):
 
 
 def on_gpu(params: Word2vecKnobs) -> bool:
-    return AGAINST[params.loss] == kernel.NEGATIVE
+    return params.engine == "own" and AGAINST[params.loss] == kernel.NEGATIVE
 
 
 class Words(NamedTuple):
@@ -66,17 +78,16 @@ class Words(NamedTuple):
     counts: np.ndarray  # (V,) int64
     place: np.ndarray  # token id -> row, or -1
 
+    def n_known(self, piece: "Piece") -> int:
+        return int((self.place[piece.values] >= 0).sum())
+
 
 def words_of(tokens: Tokens, splits: list[str], run: Run) -> Words:
     """Raises Fault where there are not two words to tell apart."""
     counts = tokens.known_counts(splits)
     ids = np.flatnonzero(counts)
     if len(ids) < 2:
-        what = "one known token only" if len(ids) else "no known token"
-        raise Fault(
-            f"{tokens.name}: the documents of {', '.join(splits)} hold {what}, so there is nothing to train on. "
-            "Lower min_count of the tokenize row, or name other splits"
-        )
+        raise too_few_words(f"{tokens.name}: the documents of {', '.join(splits)}", len(ids))
     if len(ids) < len(counts) - 1:
         run.say(f"{len(counts) - 1 - len(ids):,} words of the vocabulary are not in {', '.join(splits)} and get no vector")
     place = np.full(len(counts), -1, np.int32)
@@ -127,51 +138,79 @@ def begin(n_rows: int, vector_size: int, rng: np.random.Generator) -> np.ndarray
 def train(
     stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int,
     parts: kernel.Parts = kernel.NO_PARTS, words_too: bool = False,
-) -> None:  # fmt: skip
+) -> Any:  # fmt: skip
     """Descends, in place, from a checkpoint where there is one.
 
     Args:
         stream: gives the text anew for each epoch.
         weights: as they begin; `outputs` has a row per word, or per inner node for the loss `hierarchical`.
         hidden: one of the kernel's forms.
+
+    Returns:
+        What `infer` needs besides the weights: gensim's model, where that is the engine.
+
+    Raises:
+        Fault: it diverges, or there is no pair to learn from.
     """
-    epoch, n_done, loss, n_pairs = _resume(weights, run)
+    if params.engine == "gensim":
+        from pipelines import word2vec_gensim
+
+        return word2vec_gensim.train(stream, words, weights, params, run, hidden, parts, words_too)
+    epoch, n_done, loss, n_pairs, untrained = _resume(weights, run)
     descent = Descent(words, weights, params, run, hidden, parts, words_too)
+    untrained = untrained or descent.untrained(stream)
     saved = time.monotonic()
     with run.progress(descent.n_tokens * params.epochs, "tokens") as bar:
         bar.begin(descent.n_tokens * epoch)
         while epoch < params.epochs and not run.stalled(params.least_gain):
             passed = 0  # tokens of this epoch
             for place, piece in enumerate(stream()):
-                n_here = descent.n_known(piece)
+                n_here = words.n_known(piece)
                 if place >= n_done:
                     rng = np.random.default_rng([run.seed, epoch, place])
                     begun = (descent.n_tokens * epoch + passed) / (descent.n_tokens * params.epochs)
                     more, n_more = descent.step(piece, rng, begun, begun + n_here / (descent.n_tokens * params.epochs))
                     loss, n_pairs = loss + more, n_pairs + n_more
-                    _finite(descent, run, epoch, passed)
+                    at, lr = f"epoch {epoch + 1}, after {passed:,} tokens", descent.lr(begun)
+                    last = epoch + 1 == params.epochs and passed + n_here == descent.n_tokens
+                    usual = type(params).model_fields["lr"].default
+                    run.hold(loss / max(n_pairs, 1) if descent.finite() else math.nan, untrained, at, lr, usual, last)
                     bar.advance(n_here)
                     if time.monotonic() - saved > SAVE_EVERY:
-                        _save(descent.fetched(), run, epoch, place + 1, loss, n_pairs)
+                        _save(descent.fetched(), run, epoch, place + 1, loss, n_pairs, untrained)
                         saved = time.monotonic()
                 passed += n_here
             epoch, n_done = epoch + 1, 0
             run.log(epoch=epoch, loss=loss / max(n_pairs, 1))
             loss, n_pairs = 0.0, 0
-            _save(descent.fetched(), run, epoch, 0, loss, n_pairs)
+            _save(descent.fetched(), run, epoch, 0, loss, n_pairs, untrained)
+    if not any(point["loss"] for point in run.curve):
+        raise Fault(
+            f"{run.name}: there was no pair to learn from: no document has two known words, or `sample` passed over all that are beside others. "
+            "Lower min_count of the tokenize row, or say sample: 0"
+        )
 
 
 def infer(
-    stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, epochs: int, run: Run, hidden: int
-) -> None:
-    """Descends in the documents alone, in place; the words stand still."""
-    descent = Descent(words, weights, params, run, hidden, kernel.NO_PARTS, False, learn_words=False)
-    n_tokens = max(1, sum(descent.n_known(piece) for piece in stream()))
+    stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, epochs: int, run: Run, hidden: int,
+    trained: Any = None,
+) -> None:  # fmt: skip
+    """Descends in the documents alone, in place; the words stand still.
+
+    Args:
+        trained: what `train` returned.
+    """
+    n_tokens = max(1, sum(words.n_known(piece) for piece in stream()))
     with run.progress(n_tokens * epochs, "tokens", "documents without a vector") as bar:
+        if params.engine == "gensim":
+            from pipelines import word2vec_gensim
+
+            return word2vec_gensim.infer(trained, stream, words, weights.documents, params, epochs, bar)
+        descent = Descent(words, weights, params, run, hidden, kernel.NO_PARTS, False, learn_words=False)
         for epoch in range(epochs):
             passed = 0
             for place, piece in enumerate(stream()):
-                n_here = descent.n_known(piece)
+                n_here = words.n_known(piece)
                 begun = (n_tokens * epoch + passed) / (n_tokens * epochs)
                 # not the numbers that training drew
                 rng = np.random.default_rng([run.seed, params.epochs + epoch, place])
@@ -221,14 +260,25 @@ class Descent:
                 return
         self.changes = kernel.Changes(max(1, min(asked or n_chunks, ROOM // wide)), self.form, weights, longest)
 
-    def n_known(self, piece: Piece) -> int:
-        return int((self.words.place[piece.values] >= 0).sum())
+    def lr(self, share: float) -> float:
+        """After this share of the work."""
+        return self.params.lr + (self.params.min_lr - self.params.lr) * share
+
+    def untrained(self, stream: Callable[[], Iterator[Piece]]) -> float:
+        """The loss of a pair as the weights are, by some chunks of the first piece that has one."""
+        for piece in stream():
+            loss, n_pairs = self._train(piece, np.random.default_rng(0), 0.0, 0.0, ASKED)
+            if n_pairs:
+                return loss / n_pairs
+        return math.inf
 
     def step(self, piece: Piece, rng: np.random.Generator, begun: float, done: float) -> tuple[float, int]:
         """A piece, while the share of the work that is done goes from `begun` to `done`: (loss, pairs)."""
+        return self._train(piece, rng, self.lr(begun), self.lr(done))
+
+    def _train(self, piece: Piece, rng: np.random.Generator, lr: float, last_lr: float, n_chunks: int | None = None) -> tuple[float, int]:
         text = kernel.Text(*kernel.thin(*piece, self.words.place, self.share, rng.integers(2**63, dtype=np.uint64)))
-        order = rng.permutation(-(-len(text.token) // self.form.chunk))
-        lr, last_lr = (self.params.lr + (self.params.min_lr - self.params.lr) * share for share in (begun, done))
+        order = rng.permutation(-(-len(text.token) // self.form.chunk))[:n_chunks]
         seed = int(rng.integers(2**63))
         if self.device:
             return self.device.train(text, order, lr, last_lr, seed)
@@ -248,30 +298,22 @@ class Descent:
         return all(math.isfinite(float(matrix.sum(dtype=np.float64))) for matrix in self.weights)
 
 
-def _save(weights: kernel.Weights, run: Run, epoch: int, n_done: int, loss: float, n_pairs: int) -> None:
-    run.checkpoint.save(weights._asdict(), {"epoch": epoch, "pieces": n_done, "loss": loss, "pairs": n_pairs, "curve": run.curve})
+def _save(weights: kernel.Weights, run: Run, epoch: int, n_done: int, loss: float, n_pairs: int, untrained: float) -> None:
+    state = {"epoch": epoch, "pieces": n_done, "loss": loss, "pairs": n_pairs, "untrained": untrained, "curve": run.curve}
+    run.checkpoint.save(weights._asdict(), state)
 
 
-def _resume(weights: kernel.Weights, run: Run) -> tuple[int, int, float, int]:
-    """(epochs done, pieces of the next one done, their loss, their pairs), and the weights of then."""
+def _resume(weights: kernel.Weights, run: Run) -> tuple[int, int, float, int, float]:
+    """(epochs done, pieces of the next one done, their loss, their pairs, the loss before the first step), and the weights of then."""
     found = run.checkpoint.load()
     if found is None:
-        return 0, 0, 0.0, 0
+        return 0, 0, 0.0, 0, 0.0
     arrays, kept = found
     for name, matrix in weights._asdict().items():
         matrix[:] = arrays[name]
     run.curve[:] = kept["curve"]
     run.say(f"goes on after epoch {kept['epoch']}, piece {kept['pieces']}")
-    return kept["epoch"], kept["pieces"], kept["loss"], kept["pairs"]
-
-
-def _finite(descent: Descent, run: Run, epoch: int, passed: int) -> None:
-    if not descent.finite():
-        last = f"the last good loss is {run.curve[-1]['loss']:.4g}, of epoch {epoch}" if run.curve else "no epoch was finished"
-        raise Fault(
-            f"{run.name}: the vectors are no numbers any more in epoch {epoch + 1}, after {passed:,} tokens, with lr {descent.params.lr:.4g}; {last}. "
-            "Lower lr (0.025 is usual)"
-        )
+    return kept["epoch"], kept["pieces"], kept["loss"], kept["pairs"], kept["untrained"]
 
 
 def outputs(words: Words, params: Word2vecKnobs, width: int) -> np.ndarray:

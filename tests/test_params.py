@@ -58,6 +58,13 @@ def test_all_faults_of_the_file_are_reported_at_once(tmp_path):
     assert len(faults) == len(set(faults))
 
 
+def test_a_knob_as_another_tool_calls_it_is_pointed_to_the_one_here(tmp_path):
+    negative, hs = faults_of(tmp_path, GOOD + "  s: {method: skipgram, tokens: words, hs: 1, negative: 0}\n")
+    assert negative.endswith("embed.s.negative is 0; it should be 1 or more; loss: hierarchical or softmax needs no noise words")
+    assert "embed.s has no knob 'hs'; skipgram takes" in hs
+    assert hs.endswith("Here it is loss: hierarchical")
+
+
 def test_a_row_may_have_a_seed_of_its_own_and_takes_the_rest_from_run(tmp_path):
     glove = rows_of(tmp_path, GOOD.replace("counts: w5}", "counts: w5, seed: 7}"))[-1]
     assert (glove.world.seed, glove.world.threads) == (7, 1)

@@ -144,6 +144,18 @@ class Counts(Artifact):
             row, col, count = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("row", "col", "count"))
             yield row, col, count
 
+    def checked(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """As `blocks`; after the last, raises Fault for counts that are no number above 0."""
+        wrong, first = 0, None
+        for row, col, count in self.blocks():
+            good = (count > 0) & (count < np.inf)
+            if not good.all():
+                at, wrong = int(good.argmin()), wrong + int((~good).sum())
+                first = first or (row[at], col[at], count[at])
+            yield row, col, count
+        if first:
+            raise self.refused(wrong, first)
+
     def sparse(self) -> csr_array:
         """(rows, vocabulary) float32, the whole matrix in memory: 8 bytes a pair. Raises Fault for a count that is no number above 0."""
         n_rows, n_columns = self.n_rows("documents") or self.n_rows("vocab"), self.n_rows("vocab")

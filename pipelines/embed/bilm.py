@@ -2,7 +2,7 @@
 
 reads   tokens    documents as token ids; the unknown token is read, and not foretold
 writes  vectors   one float32 vector per word that was seen: the mean of its vectors in context, over all documents of
-                  `splits`; the model, from which `contextual` makes the vectors of the words of any document
+                  `splits`; the model, from which `in_context` makes the vectors of the words of any document
 source  Peters, Neumann, Iyyer, Gardner, Clark, Lee, Zettlemoyer 2018 (ELMo): both directions share word vectors and
         softmax, a residual connection from layer to layer, layer 0 is the word's own vector in both halves. Their words are
         made of characters, here they are rows of a table. Adaptive softmax: Grave, Joulin, Cisse, Grangier, Jegou 2017
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
 from pipelines.method import Knobs, Run
 
@@ -60,12 +60,9 @@ class Params(Knobs):
 
 
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
-    n_known = sum(int((values != UNKNOWN_ID).sum()) for values, _ in tokens.documents(params.splits, ROWS))
-    if not n_known:
-        raise Fault(
-            f"{tokens.name}: no document of {', '.join(params.splits)} holds a known token, so there is nothing to train on. "
-            "Lower min_count of the tokenize row, or name other splits"
-        )
+    n_words = np.count_nonzero(tokens.known_counts(params.splits))
+    if n_words < 2:
+        raise too_few_words(f"{tokens.name}: the documents of {', '.join(params.splits)}", n_words)
     prepare(run)
     model = BiLM(tokens.n_rows("vocab"), params)
 
@@ -84,6 +81,7 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     n_items = sum(part[0].shape[1] for part in steps(tokens, params.splits, params))
     recipe = Recipe(epochs=params.epochs, lr=params.lr, clip=params.clip, patience=params.patience)
     best = fit(model, batches, loss, run, recipe, judge, n_items, AXES)
+    run.hold(run.curve[best - 1]["loss"], math.log(model.border), f"epoch {best}, the best", params.lr, 0.002, last=True)
     run.say(f"keeps the weights of epoch {best}")
 
     total, n = sums(model, steps(tokens, params.splits, params), params, run)
@@ -234,16 +232,16 @@ def sums(model: BiLM, batches: Iterable[tuple[np.ndarray, ...]], params: Params,
     return total.numpy(), n
 
 
-def contextual(folder: Path | str, token_ids: np.ndarray, mix: list[float] | None = None) -> np.ndarray:
-    """The vectors in context of one document.
+def in_context(folder: Path | str, documents: Iterable[np.ndarray], mix: list[float] | None = None) -> Iterator[np.ndarray]:
+    """The vectors in context of some documents.
 
     Args:
         folder: of the vectors that `embed` wrote.
-        token_ids: (n,) rows of the vocabulary that it was trained with.
+        documents: (n,) rows of the vocabulary that it was trained with, of each.
         mix: the weight of each layer, the words' own first; none: as in training.
 
-    Returns:
-        (n, vector_size) float32; the first half knows what stands before, and the second what comes after.
+    Yields:
+        (n, vector_size) float32 of each; the first half knows what stands before, and the second what comes after.
 
     Raises:
         Fault: the model is another's, or a token id is not of its vocabulary.
@@ -252,23 +250,21 @@ def contextual(folder: Path | str, token_ids: np.ndarray, mix: list[float] | Non
     settings, weights = vectors.model()
     if settings.get("model") != "bilm":
         raise Fault(f"{vectors.name}: its model is {settings.get('model')!r}; vectors in context come from 'bilm'")
-    ids = np.asarray(token_ids, np.int64)
-    outside = ids[(ids < 0) | (ids >= len(settings["words"]))]
-    if len(outside):
-        raise Fault(
-            f"{vectors.name}: token id {outside[0]} is none of its {len(settings['words']):,} words. Take the tokens it was trained on"
-        )
     params = Params(**settings["params"])
-    model = rebuild(settings, weights)
-    if not len(ids):
-        return np.zeros((0, params.vector_size), np.float32)
-    onward, backward = both_ways(ids, np.zeros(1, np.int64), np.array([len(ids)]), model.border)
-    first = torch.zeros(1, dtype=torch.int64)
-    with torch.no_grad():
-        mixed = Mixed(model, params.mix if mix is None else mix)
-        both = mixed(torch.from_numpy(onward[:-1]), torch.from_numpy(backward[:-1]), first, first)[0, 1:].numpy()  # without the border
-    half = params.vector_size // 2
-    return np.concatenate([both[:, :half], both[::-1, half:]], axis=1)
+    model, half, first = rebuild(settings, weights), params.vector_size // 2, torch.zeros(1, dtype=torch.int64)
+    mixed = Mixed(model, params.mix if mix is None else mix)
+    for document in documents:
+        ids = np.asarray(document, np.int64)
+        outside = ids[(ids < 0) | (ids >= model.border)]
+        if len(outside):
+            raise Fault(f"{vectors.name}: token id {outside[0]} is none of its {model.border:,} words. Take the tokens it was trained on")
+        if not len(ids):
+            yield np.zeros((0, params.vector_size), np.float32)
+            continue
+        onward, backward = both_ways(ids, np.zeros(1, np.int64), np.array([len(ids)]), model.border)
+        with torch.no_grad():
+            both = mixed(torch.from_numpy(onward[:-1]), torch.from_numpy(backward[:-1]), first, first)[0, 1:].numpy()  # without the border
+        yield np.concatenate([both[:, :half], both[::-1, half:]], axis=1)
 
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> BiLM:

@@ -9,30 +9,22 @@ shapes  V words, D = vector_size. In memory: 8 V D bytes, a piece of text, and t
 The bytes are the same for any number of threads. `engine: gensim` trains with gensim 4.4 instead, in one thread.
 """
 
-from typing import Literal
-
 from pydantic import Field
 
-from pipelines import word2vec, word2vec_gensim
+from pipelines import word2vec
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.kernels.word2vec import CBOW
 from pipelines.method import Run
 
 PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
+on_gpu = word2vec.on_gpu
 
 
 class Params(word2vec.Word2vecKnobs):
     noise: int = Field(8, ge=1, le=4096)  # noise words that 64 tokens share, and that stand for `negative` in each window
     lr: float = Field(0.05, gt=0, le=1)  # falls in a straight line to min_lr; word2vec.c's for CBOW
-    engine: Literal["own", "gensim"] = "own"
-
-
-def on_gpu(params: Params) -> bool:
-    return params.engine == "own" and word2vec.on_gpu(params)
 
 
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
-    if params.engine == "gensim":
-        return word2vec_gensim.embed("cbow", tokens, params, run)
     return word2vec.words_alone("cbow", tokens, params, run, CBOW)

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.method import Knobs, Run
 
 ROWS = 256  # documents that are read at a time
@@ -65,15 +65,12 @@ class Tables(NamedTuple):
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     counts = tokens.known_counts(params.splits)
     if np.count_nonzero(counts) < 2:
-        raise Fault(
-            f"{tokens.name}: documents of {', '.join(params.splits)} hold {np.count_nonzero(counts)} different known tokens, and a word is "
-            "learned from others around it. Lower min_count of the tokenize row, or name other splits"
-        )
+        raise too_few_words(f"{tokens.name}: the documents of {', '.join(params.splits)}", np.count_nonzero(counts))
     words = tokens.words()
     characters, spelled, n_spelled = spelling(words, params.positions)
     kept, noise, n_tokens = keep_share(counts, params.sample), noise_table(counts, params.noise_exponent), int(counts.sum())
     tables, epoch = _begin_or_resume(len(words), len(characters), params, run)
-    total = n_tokens * params.epochs
+    total, untrained = n_tokens * params.epochs, (1 + params.negative) * math.log(2)  # contexts are 0 at first, and so all scores
 
     def lr_after(done: int) -> float:
         return params.lr + (params.min_lr - params.lr) * done / total
@@ -90,9 +87,10 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
                     values, offsets, spelled, n_spelled, kept, noise, *tables, params.window, params.negative,
                     lr_after(done), lr_after(done + n), np.uint64(seed),
                 )  # fmt: skip
-                if not math.isfinite(part):
-                    raise Fault(_diverged(run, params, epoch, done, lr_after(done)))
-                done, loss, n_trained = done + n, loss + part, n_trained + n_part
+                loss, n_trained = loss + part, n_trained + n_part
+                last = epoch == params.epochs and done + n == n_tokens * epoch
+                run.hold(loss / max(n_trained, 1), untrained, f"epoch {epoch}, after {done:,} tokens", lr_after(done), 0.05, last)
+                done += n
                 bar.advance(n)
             if not n_trained:
                 raise Fault(
@@ -150,14 +148,6 @@ def _begin_or_resume(n_words: int, n_characters: int, params: Params, run: Run) 
     shapes = (n_words, params.vector_size), (n_characters, params.vector_size)
     word, character = (((run.rng.random(shape, np.float32) - 0.5) / params.vector_size) for shape in shapes)
     return Tables(word, character, np.zeros_like(word)), 0
-
-
-def _diverged(run: Run, params: Params, epoch: int, done: int, lr: float) -> str:
-    last = f"the last good loss is {run.curve[-1]['loss']:.4g}, of epoch {epoch - 1}" if run.curve else "no epoch was finished"
-    return (
-        f"{run.name}: the loss is not a number any more in epoch {epoch}, after {done:,} tokens, with lr {lr:.4g}; {last}. "
-        "Lower lr (0.05 is usual)"
-    )
 
 
 @numba.njit(cache=True)

@@ -30,6 +30,7 @@ PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 class Params(word2vec.Word2vecKnobs):
     vector_size: int = Field(0, ge=0)  # 0: that of the vectors, which it has to be
     loss: Literal["negative", "nce", "softmax"] = "negative"  # a tree of other words would not fit
+    engine: Literal["own"] = "own"  # gensim begins with vectors of its own
     form: Literal["skipgram", "cbow"] = "skipgram"
     keep: bool = True  # the words that the text does not have
 
@@ -46,13 +47,13 @@ def embed(vectors: Vectors, tokens: Tokens, params: Params, run: Run) -> Vectors
     if not len(here):
         raise Fault(f"{run.name}: no word of {tokens.name} has a vector in {vectors.name}. Are both cut and cased alike?")
     run.say(f"{len(here):,} of {len(names):,} words begin where {vectors.name} has them")
-    before = vectors.matrix()
+    before = vectors.finite(vectors.matrix())
     start = word2vec.begin(len(names), size, run.rng)
     start[here, :size] = before[there]
     contexts = word2vec.outputs(words, params, start.shape[1])
     known = vectors.model()[1].get("context") if (vectors.folder / "model.json").exists() else None
     if known is not None and known.shape == before.shape:
-        contexts[here, :size] = known[there]
+        contexts[here, :size] = vectors.finite(known)[there]
     weights = kernel.Weights(start, start[:0], contexts)
     hidden = kernel.CBOW if params.form == "cbow" else kernel.SKIPGRAM
     word2vec.train(lambda: word2vec.pieces(tokens, params.splits), words, weights, params, run, hidden)

@@ -1,8 +1,8 @@
 """doc2vec: paragraph vectors, one per document or per class, learned with the words' own.
 
 reads   tokens    documents as token ids; the unknown token is taken out before windows are laid
-writes  vectors   one float32 vector per document (its doc_id; its label, but for those of test; count is its known
-                  tokens), per class, or per word; the model holds the words' vectors and the outputs
+writes  vectors   one float32 vector per document that has a known token (its doc_id; its label, but for those of test;
+                  count is its known tokens), per such class, or per word; the model holds the words' vectors and the outputs
 source  Le, Mikolov 2014: PV-DBOW, PV-DM with the mean and with the concatenation of a window; gensim 4.4 has the same
         forms under dm, dm_mean, dm_concat and dbow_words
 shapes  T documents, V words, D = vector_size. In memory: 4 D (T + 2 V) bytes (concat: 4 D (T + V + V (2 window + 1))),
@@ -10,6 +10,8 @@ shapes  T documents, V words, D = vector_size. In memory: 4 D (T + 2 V) bytes (c
 
 Documents of `splits` are learned together with the words; then the words stand still, and those of `infer` get
 vectors from them: so a classifier may read test documents that took no part in what made the words' vectors.
+
+The bytes are the same for any number of threads. `engine: gensim` trains and infers with gensim 4.4 instead, in one thread.
 """
 
 from typing import Literal
@@ -50,22 +52,27 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     width = start.shape[1] * (2 * params.window + 1 if params.form == "dm_concat" else 1)
     weights = kernel.Weights(start, documents, word2vec.outputs(words, params, width))
     hidden, words_too = FORMS[params.form], params.form == "dbow_words"
-    word2vec.train(
+    trained = word2vec.train(
         lambda: word2vec.pieces(tokens, params.splits, tags), words, weights, params, run, hidden, words_too=words_too
     )  # fmt: skip
     if infer and params.of == "tags":
         later, more = _tags(tokens, params, infer, words)
         if more.num_rows:
             inferred = kernel.Weights(start, word2vec.begin(more.num_rows, params.vector_size, run.rng), weights.outputs)
-            word2vec.infer(lambda: word2vec.pieces(tokens, infer, later), words, inferred, params, params.infer_epochs, run, hidden)
+            word2vec.infer(
+                lambda: word2vec.pieces(tokens, infer, later), words, inferred, params, params.infer_epochs, run, hidden, trained
+            )
             documents, table = np.concatenate([documents, inferred.documents]), pa.concat_tables([table, more])
     size = params.vector_size
     with run.open(Vectors) as out:
         if params.of == "words":
             out.append(item=tokens.vocab().column("token").take(words.ids), count=words.counts, vector=start[:, :size])
         else:
-            columns = {name: table.column(name) for name in table.column_names}
-            out.append(**columns, vector=documents[:, :size])
+            kept = np.flatnonzero(table.column("count").to_numpy())  # the others still have the numbers that they began with
+            if len(kept) < table.num_rows:
+                run.say(f"{table.num_rows - len(kept):,} tags of {table.num_rows:,} have no known word and get no vector")
+            columns = {name: table.column(name).take(kept) for name in table.column_names}
+            out.append(**columns, vector=documents[kept, :size])
         held = weights.outputs.reshape(len(weights.outputs), -1, start.shape[1])[:, :, :size]
         out.model(
             {"model": "doc2vec", **params.model_dump()},

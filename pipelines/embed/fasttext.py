@@ -6,6 +6,9 @@ writes  vectors   one float32 vector per word that was seen, in the vocabulary's
 source  Bojanowski, Grave, Joulin, Mikolov 2017; the hash is that of Facebook's fastText (FNV-1a over signed bytes)
 shapes  V words, G n-grams of them, D = vector_size. In memory: 4 D (2 V + G) bytes, a piece of text, and the changes of
         a batch (at most 256 MB). n-grams that no word of the vocabulary has are not there, and say nothing of a new word
+
+The bytes are the same for any number of threads. `engine: gensim` trains with gensim 4.4 instead, in one thread. A new word
+has a vector of known n-grams with either engine; gensim itself counts the others in, with the numbers that they began with.
 """
 
 from typing import Literal, Self

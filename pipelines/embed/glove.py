@@ -11,15 +11,13 @@ shapes  V words, P pairs, D = vector_size. In memory: 16 V D bytes, and 12 bytes
 A GPU takes all pairs of a diagonal of squares in one step: kernels/glove_torch.py. It has to hold them, at 16 bytes a pair.
 """
 
-import math
-
 import numpy as np
 from pydantic import Field
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.kernels import glove as kernel
 from pipelines.method import Knobs, Run
 
@@ -51,15 +49,19 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     seed = int(run.rng.integers(2**63))
     state, epoch, n_blocks = _begin_or_resume(n_vocab, params, run)
     with run.scratch() as aside:
-        pairs = kernel.deal(counts.blocks, n_vocab, seed, aside if n_pairs > HELD else None, n_blocks)
+        pairs = kernel.deal(counts.checked, n_vocab, seed, aside if n_pairs > HELD else None, n_blocks)
+        place = kernel.places(n_vocab, n_blocks)
+        # a word without a pair keeps the numbers that it began with: no vector
+        word_ids = np.flatnonzero(kernel.met(pairs, n_vocab)[place] & (np.arange(n_vocab) != UNKNOWN_ID))
+        if len(word_ids) < 2:
+            raise too_few_words(f"{counts.name}: its pairs", len(word_ids))
         _descend(pairs, state, epoch, params, run)
-        met = kernel.met(pairs, n_vocab)
-    return _write(counts, met, kernel.places(n_vocab, n_blocks), state, params, run)
+    return _write(counts, word_ids, place, state, params, run)
 
 
 def _descend(pairs: kernel.Pairs, state: kernel.State, epoch: int, params: Params, run: Run) -> None:
     n_pairs, knobs = len(pairs.row), (params.x_max, params.alpha, params.lr)
-    device = None
+    untrained, device = kernel.untrained(pairs, params.x_max, params.alpha), None
     if run.device != "cpu":
         from pipelines.kernels import glove_torch  # torch takes seconds to import
 
@@ -69,13 +71,14 @@ def _descend(pairs: kernel.Pairs, state: kernel.State, epoch: int, params: Param
         while epoch < params.epochs and not run.stalled(params.least_gain):
             epoch += 1
             loss = 0.0
-            for diagonal in np.random.default_rng([run.seed, epoch]).permutation(pairs.n_blocks):
+            for step, diagonal in enumerate(np.random.default_rng([run.seed, epoch]).permutation(pairs.n_blocks), 1):
                 loss += (device.train(diagonal) if device else kernel.train(pairs, diagonal, state, *knobs)) / n_pairs
                 bar.advance(n_pairs / pairs.n_blocks)
-            loss = float(loss)
-            if not math.isfinite(loss):
-                raise Fault(_diverged(run, params, epoch, loss))
-            run.log(epoch=epoch, loss=loss)
+                ends = step == pairs.n_blocks
+                if ends or not device:  # a GPU is asked once an epoch: each time it would be waited for
+                    at = f"epoch {epoch}, after {step} of {pairs.n_blocks} diagonals"
+                    run.hold(float(loss), untrained, at, params.lr, 0.05, ends and epoch == params.epochs)
+            run.log(epoch=epoch, loss=float(loss))
             if device:
                 device.fetch(state)
             run.checkpoint.save(state._asdict(), {"epoch": epoch, "blocks": pairs.n_blocks, "curve": run.curve})
@@ -93,14 +96,7 @@ def _begin_or_resume(n_vocab: int, params: Params, run: Run) -> tuple[kernel.Sta
     return kernel.State(**arrays), kept["epoch"], kept["blocks"]
 
 
-def _diverged(run: Run, params: Params, epoch: int, loss: float) -> str:
-    last = f"the last good loss is {run.curve[-1]['loss']:.4g}, of epoch {epoch - 1}" if run.curve else "no epoch was finished"
-    return f"{run.name}: the loss is not a number any more ({loss:.4g}) in epoch {epoch} with lr {params.lr:.4g}; {last}. Lower lr (0.05 is usual)"
-
-
-def _write(counts: Counts, met: np.ndarray, place: np.ndarray, state: kernel.State, params: Params, run: Run) -> Vectors:
-    # a word without a pair still has the numbers that it began with: no vector
-    word_ids = np.flatnonzero(met[place] & (np.arange(len(place)) != UNKNOWN_ID))
+def _write(counts: Counts, word_ids: np.ndarray, place: np.ndarray, state: kernel.State, params: Params, run: Run) -> Vectors:
     if len(word_ids) < len(place) - 1:
         run.say(f"{len(place) - 1 - len(word_ids):,} words are in no pair and get no vector")
     vocab = counts.vocab().take(word_ids)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.kernels.svd import multiply, rank, svd
 from pipelines.method import Knobs, Run
 
@@ -40,6 +40,8 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
             f"{counts.name}: {n_documents:,} documents of {', '.join(params.splits)} with {n_words:,} words have no {params.vector_size} "
             "directions. Lower vector_size, or name other splits"
         )
+    if n_words < 2:
+        raise too_few_words(f"{counts.name}: the documents of {', '.join(params.splits)}", n_words)
     with run.progress(2 + 2 * params.n_iter, "products") as bar:
         _, s, v = svd(learned, params.vector_size, params.n_iter, run.rng, bar.advance)
     if rank(s) < params.vector_size:

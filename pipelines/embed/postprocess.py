@@ -28,12 +28,7 @@ class Params(Knobs):
 def embed(vectors: Vectors, params: Params, run: Run) -> Vectors:
     if params.remove >= vectors.size:
         raise Fault(f"{vectors.name}: its vectors have {vectors.size} numbers, so {params.remove} directions cannot go. Lower remove")
-    x = with_context(vectors) if params.add_context else vectors.matrix()
-    wrong = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(wrong):
-        raise Fault(
-            f"{vectors.name}: {len(wrong):,} vectors hold a number that is not finite, first {vectors.items()[wrong[0]]!r}. Train it anew"
-        )
+    x = vectors.finite(with_context(vectors) if params.add_context else vectors.matrix())
     with threadpool_limits(1, "blas"):  # the same bytes for any number of threads
         x, mean, components = without_top(x, params.remove_mean, params.remove)
     if params.normalise:
@@ -52,7 +47,7 @@ def with_context(vectors: Vectors) -> np.ndarray:
     if context is None or context.shape != word.shape or len(word) != vectors.n_rows():
         raise Fault(
             f"{vectors.name}: its model, {settings.get('model')}, holds no context vector of {word.shape[1]} numbers for each item. "
-            "Leave add_context out, or name a row of skipgram, glove or ppmi_svd"
+            "Leave add_context out, or name a row that has: glove, ppmi_svd, skipgram or cbow against noise words"
         )
     return word + context
 

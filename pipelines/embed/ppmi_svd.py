@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, too_few_words
 from pipelines.kernels import association
 from pipelines.kernels.svd import rank, svd
 from pipelines.method import Knobs, Run
@@ -85,6 +85,8 @@ def _met(counts: Counts, matrix: csr_array, params: Params) -> np.ndarray:
             f"{counts.name}: {n:,} words have a {params.measure} other than 0, so there are no {params.vector_size} directions. "
             "Lower vector_size, or min_count of the tokenize row"
         )
+    if met.sum() < 2:
+        raise too_few_words(f"{counts.name}: its pairs", int(met.sum()))
     return np.flatnonzero(met)
 
 

@@ -39,6 +39,8 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     directions = np.asarray(directions if params.directions == "gaussian" else directions.toarray(), np.float32)
     vector = multiply(matrix, directions)
     kept = np.flatnonzero(vector.any(axis=1))
+    if not len(kept):
+        raise Fault(f"{counts.name}: all of its rows fell on no direction. Raise vector_size or density, or say directions: gaussian")
     if len(kept) < len(vector):
         run.say(f"{len(vector) - len(kept):,} rows are empty, or fell on no direction, and get no vector")
     items = counts.row_items().take(kept)

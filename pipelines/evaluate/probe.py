@@ -47,9 +47,9 @@ NO_LINE = {"probe": "", "first": "", "second": "", "ratio": ""}  # a table of no
 
 
 def _rows(ids: list[int], counts: Counts, n_vocab: int) -> np.ndarray:
-    """(words, V) float64 counts near each word; zeros for one that is not there."""
+    """(words, V) float64 counts near each word; zeros for one that is not there. Raises Fault for counts that are none."""
     near = np.zeros((len(ids), n_vocab))
-    for row, col, count in counts.blocks():
+    for row, col, count in counts.checked():
         for i, word in enumerate(ids):
             mine = slice(*np.searchsorted(row, [word, word + 1]))  # rows are sorted
             near[i, col[mine]] += count[mine]

@@ -103,6 +103,13 @@ def met(pairs: Pairs, n_vocab: int) -> Array:
     return found
 
 
+def untrained(pairs: Pairs, x_max: float, alpha: float) -> float:
+    """The mean loss of a pair whose product is 0, of at most 2 ** 20 pairs; a miss of 1 is added to each, since the products of counts of 1 are
+    about as far from 0 at first."""
+    count = pairs.count[:: len(pairs.count) // 2**20 + 1]
+    return float((0.5 * weighting(count, x_max, alpha) * (1 + np.log(count) ** 2)).mean())
+
+
 def _square(row: Array, col: Array, n_blocks: int) -> Array:
     return (row % n_blocks) * n_blocks + col % n_blocks
 

@@ -7,8 +7,17 @@ from pipelines.embed.cbow import Params, embed
 from pipelines.method import Run
 from tests.texts import tokens_of, two_topics
 
+LOSSES = [
+    {},
+    {"loss": "hierarchical"},
+    {"loss": "softmax"},
+    {"loss": "nce"},
+    {"engine": "gensim"},
+    {"engine": "gensim", "loss": "hierarchical"},
+]
 
-@pytest.mark.parametrize("more", [{}, {"loss": "hierarchical"}, {"loss": "softmax"}, {"loss": "nce"}, {"engine": "gensim"}])
+
+@pytest.mark.parametrize("more", LOSSES)
 def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
     tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
     made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))

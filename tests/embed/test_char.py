@@ -193,15 +193,15 @@ def test_a_training_that_gains_little_ends_when_asked(tmp_path):
 
 def test_a_loss_that_is_no_number_any_more_stops_and_says_what_to_lower(tmp_path):
     tokens = tokens_of(tmp_path / "tokens", two_topics(20, seed=0))
-    with pytest.raises(Fault, match=r"embed/c: the loss is not a number any more in epoch 1, after 0 tokens, with lr 1e\+30; .*Lower lr"):
+    with pytest.raises(Fault, match=r"embed/c: the loss is no number any more, in epoch 1, after 0 tokens, with lr 1e\+30; .*Lower lr"):
         embed(tokens, Params(vector_size=4, lr=1e30), Run(tmp_path / "v", name="embed/c"))
 
 
 @pytest.mark.parametrize(
     ("documents", "message"),
     [
-        ([[0, 0], [], [1, 1]], "hold 1 different known tokens, and a word is learned from others around it"),
-        ([[0], []], "hold 0 different known tokens"),
+        ([[0, 0], [], [1, 1]], "hold one known word only, and a word is learned from others"),
+        ([[0], []], "hold no known word, and"),
         ([[1], [2], [0, 3]], "no document has two known words beside each other"),
     ],
 )

@@ -8,6 +8,7 @@ from pipelines.embed import skipgram
 from pipelines.embed.continued import Params, embed
 from pipelines.errors import Fault
 from pipelines.method import Run
+from tests.matrices import vectors_of
 from tests.texts import tokens_of, two_topics
 
 
@@ -20,7 +21,7 @@ def before(tmp_path):
 
 def test_a_step_of_nearly_nothing_leaves_them_where_they_were(tmp_path, before):
     tokens = tokens_of(tmp_path / "second", [[1, 2, 1, 12], [12, 3, 2]], n_vocab=13)
-    made = embed(before, tokens, Params(lr=1e-9, min_lr=0, epochs=1), Run(tmp_path / "v"))
+    made = embed(before, tokens, Params(lr=1e-9, min_lr=0, epochs=1, sample=0), Run(tmp_path / "v"))
     assert made.items() == ["w1", "w2", "w3", "w12", "w4", "w5", "w6", "w7", "w8", "w9", "w10"]
     old, new = before.matrix(), made.matrix()
     np.testing.assert_allclose(new[[0, 1, 2, 4, 5]], old[:5], atol=1e-6)
@@ -45,7 +46,7 @@ def test_without_keep_the_texts_words_alone_are_there_and_seeds_repeat(tmp_path,
     tokens = tokens_of(tmp_path / "second", [[1, 2, 3]] * 4)
     written = []
     for i in range(2):
-        made = embed(before, tokens, Params(keep=False), Run(tmp_path / str(i) / "v", seed=3))
+        made = embed(before, tokens, Params(keep=False, sample=0), Run(tmp_path / str(i) / "v", seed=3))
         assert made.items() == ["w1", "w2", "w3"]
         written.append({path.name: path.read_bytes() for path in made.folder.iterdir()})
     assert written[0] == written[1]
@@ -54,7 +55,7 @@ def test_without_keep_the_texts_words_alone_are_there_and_seeds_repeat(tmp_path,
 def test_vectors_without_a_model_begin_with_empty_contexts(tmp_path):
     with Run(tmp_path / "plain").open(Vectors) as out:
         out.append(item=["w1", "w2"], count=[0, 0], vector=np.eye(2, dtype=np.float32))
-    made = embed(out.artifact, tokens_of(tmp_path / "t", [[1, 2]]), Params(lr=1e-9, min_lr=0, epochs=1), Run(tmp_path / "v"))
+    made = embed(out.artifact, tokens_of(tmp_path / "t", [[1, 2]]), Params(lr=1e-9, min_lr=0, epochs=1, sample=0), Run(tmp_path / "v"))
     np.testing.assert_allclose(made.matrix(), np.eye(2), atol=1e-6)
     np.testing.assert_allclose(made.model()[1]["context"], 0, atol=1e-6)
 
@@ -65,3 +66,12 @@ def test_another_size_and_a_text_without_a_word_of_theirs_are_faults(tmp_path, b
         embed(before, tokens, Params(vector_size=9), Run(tmp_path / "v"))
     with pytest.raises(Fault, match=r"no word of .* has a vector in .*\. Are both cut and cased alike\?"):
         embed(before, tokens_of(tmp_path / "third", [[11, 12]], n_vocab=13), Params(), Run(tmp_path / "v"))
+
+
+@pytest.mark.parametrize("wrong", ["vector", "context"])
+def test_vectors_that_are_no_numbers_are_refused_by_name(tmp_path, wrong):
+    matrices = {name: np.ones((3, 2), np.float32) for name in ("vector", "context")}
+    matrices[wrong][1, 0] = np.nan
+    before = vectors_of(tmp_path / "before", ["w1", "w2", "w3"], **matrices)
+    with pytest.raises(Fault, match="vectors/before: 1 vectors hold a number that is not finite, first 'w2'. Train it anew"):
+        embed(before, tokens_of(tmp_path / "t", [[1, 2, 3]]), Params(), Run(tmp_path / "v"))

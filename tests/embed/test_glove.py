@@ -13,6 +13,7 @@ from pipelines.kernels import glove as kernel
 from pipelines.kernels.glove import weighting
 from pipelines.method import Run
 from tests.kill import killed_at
+from tests.matrices import counts_of
 from tests.texts import tokens_of, two_topics
 
 
@@ -131,8 +132,50 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, 
 
 
 def test_a_loss_that_is_no_number_any_more_stops_and_says_what_to_lower(tmp_path, counts):
-    with pytest.raises(Fault, match=r"embed/g: the loss is not a number any more .* in epoch \d+ with lr 1e\+30; .*Lower lr"):
+    with pytest.raises(Fault, match=r"embed/g: the loss is .*, in epoch 1, after \d+ of 16 diagonals, with lr 1e\+30; .*Lower lr"):
         embed(counts, Params(vector_size=4, lr=1e30, epochs=5), Run(tmp_path / "v", name="embed/g"))
+
+
+def test_a_rate_that_diverges_though_all_numbers_stay_finite_is_stopped_before_a_checkpoint(tmp_path, counts):
+    run = Run(tmp_path / "v", name="embed/g", seed=1, checkpoints=tmp_path / "checkpoints")
+    message = (
+        r"the loss is [\d.e+]+, and was [\d.]+ before the first step, in epoch 1, after \d+ of 16 diagonals, with lr 5; no epoch ended well"
+    )
+    with pytest.raises(Fault, match=message):
+        embed(counts, Params(vector_size=8, lr=5.0, epochs=6), run)
+    assert run.checkpoint.load() is None
+
+
+def test_a_training_that_ends_above_where_it_began_is_refused_and_its_last_good_epoch_kept(tmp_path, counts, monkeypatch):
+    """Every epoch after the first is made to end at twice the loss before the first step."""
+    train, calls, loss = kernel.train, [], 2 * kernel.untrained(kernel.deal(counts.blocks, 12, 0), 100, 0.75) * counts.n_rows() / 16
+    monkeypatch.setattr(kernel, "train", lambda *args: calls.append(1) or (train(*args) if len(calls) <= 16 else loss))
+    run = Run(tmp_path / "v", seed=1, checkpoints=tmp_path / "checkpoints")
+    with pytest.raises(Fault, match=r"in epoch 3, after 16 of 16 diagonals, .* the last good epoch is 1, loss .* \(checkpoint in "):
+        embed(counts, Params(vector_size=4, epochs=3), run)
+    assert run.checkpoint.load()[1]["epoch"] == 1
+
+
+@pytest.mark.parametrize("count", [np.nan, -3, 0, np.inf])
+def test_counts_that_are_no_numbers_above_0_are_named_and_not_the_rate(tmp_path, count):
+    with Run(tmp_path / "c").open(Counts) as out:
+        out.append("vocab", token_id=range(4), token=["<unk>", "a", "b", "c"], count=[0, 1, 1, 1])
+        out.append(row=np.int32([1, 1, 2, 3]), col=np.int32([2, 3, 1, 1]), count=np.float32([1, count, 1, count]))
+    with pytest.raises(Fault, match=f"counts/c: 2 counts are no number above 0, first {float(count)} of row 1, col 3. Look at the stage"):
+        embed(out.artifact, Params(vector_size=2), Run(tmp_path / "v"))
+
+
+def test_counts_of_one_word_are_a_fault(tmp_path):
+    one = windowed.cooccur(tokens_of(tmp_path / "t", [[1, 1, 1]]), windowed.Params(), Run(tmp_path / "w"))
+    with pytest.raises(Fault, match="its pairs hold one known word only, and a word is learned from others"):
+        embed(one, Params(vector_size=2), Run(tmp_path / "v"))
+
+
+def test_counts_of_1_alone_have_nothing_to_fall_to_and_are_no_divergence(tmp_path):
+    """The loss is that of where the vectors begin."""
+    ones = counts_of(tmp_path / "c", 1.0 - np.eye(6))
+    for size in (1, 8):
+        embed(ones, Params(vector_size=size, epochs=3), Run(tmp_path / str(size)))
 
 
 def test_counts_without_a_pair_are_a_fault(tmp_path):

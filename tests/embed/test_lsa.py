@@ -110,6 +110,12 @@ def test_titles_that_repeat_have_fewer_directions_and_that_is_a_fault(tmp_path):
         embed(titles(tmp_path / "c", TITLES[[0, 1, 0, 1, 0]]), Params(vector_size=3), Run(tmp_path / "v"))
 
 
+def test_documents_of_one_word_are_a_fault(tmp_path):
+    one = counts_of(tmp_path / "c", np.array([[0, 2.0], [0, 3.0]]), documents=[("a", "train", None), ("b", "train", None)])
+    with pytest.raises(Fault, match="counts/c: the documents of train, unlabelled hold one known word only"):
+        embed(one, Params(vector_size=1), Run(tmp_path / "v"))
+
+
 def test_rows_of_words_are_a_fault(tmp_path):
     with pytest.raises(Fault, match="counts/w: its rows are tokens; .* method `documents`"):
         embed(counts_of(tmp_path / "w", np.eye(5)), Params(vector_size=2), Run(tmp_path / "v"))

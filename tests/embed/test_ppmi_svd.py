@@ -112,3 +112,8 @@ def test_rows_of_documents_and_numbers_that_are_no_counts_are_a_fault(tmp_path, 
     made = association.cooccur(counts, association.Params(), Run(tmp_path / "a"))
     with pytest.raises(Fault, match="counts/a: its numbers are ppmi, and this method needs counts"):
         embed(made, Params(vector_size=1), Run(tmp_path / "w"))
+
+
+def test_counts_of_one_word_are_a_fault(tmp_path):
+    with pytest.raises(Fault, match="its pairs hold one known word only"):
+        embedded(tmp_path, np.array([[0, 0], [0, 3.0]]), vector_size=1, measure="log")

@@ -102,3 +102,12 @@ def test_counts_that_are_no_numbers_are_a_fault(tmp_path):
     dense[1, 2] = np.nan
     with pytest.raises(Fault, match="1 counts are no number above 0, first nan of row 1, col 2"):
         embed(counts_of(tmp_path / "c", dense), Params(vector_size=2), Run(tmp_path / "v"))
+
+
+def test_rows_that_all_fall_on_no_direction_are_a_fault(tmp_path):
+    dense = np.zeros((4, 4))
+    dense[1, 2] = dense[2, 1] = 1
+    with pytest.raises(
+        Fault, match=r"counts/c: all of its rows fell on no direction\. Raise vector_size or density, or say directions: gaussian"
+    ):
+        embed(counts_of(tmp_path / "c", dense), Params(vector_size=1, density=1e-9), Run(tmp_path / "v"))
