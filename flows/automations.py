@@ -44,7 +44,7 @@ def zombies(flows: list[str], silence: timedelta = SILENCE) -> AutomationCore:
         name="wordloom: a silent run has crashed",
         description="Prefect sees a run's end when its process reports it. A killed process does not.",
         trigger=EventTrigger(
-            after={RUN + "heartbeat"}, expect={RUN + "heartbeat", *ENDS}, for_each=EACH_RUN,
+            after={RUN + "Running", RUN + "heartbeat"}, expect={RUN + "heartbeat", *ENDS}, for_each=EACH_RUN,
             match_related=ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": flows}),
             posture=Posture.Proactive, threshold=1, within=silence,
         ),

@@ -17,11 +17,11 @@ import httpx
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey, LogFilter, LogFilterFlowRunId
-from prefect.client.schemas.objects import WorkQueueStatus
+from prefect.client.schemas.objects import Log, WorkerStatus, WorkQueueStatus
 from prefect.client.schemas.sorting import LogSort
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Cancelling, State
+from prefect.states import Cancelling, Crashed, State
 
 from pipelines import layout
 from pipelines.errors import Fault
@@ -29,7 +29,10 @@ from tasks import children, dvc, mend, show, store
 
 FOLDER = "WORDLOOM_FOLDER"  # where a worker was started, for the processes of its runs
 NO_WAY = re.compile("Flow run encountered an exception: (Connect|Read|Write|RemoteProtocol|PrefectHTTPStatus)")
+TAKEN = re.compile(r"Worker '(.+)' submitting flow run")  # what a worker says first of a run
 POLL_S = 0.5
+LOOK_S = 15.0  # between two looks at the workers
+GONE = 5  # looks, one after the other, at which a worker was not there; after an outage of the server it has to be heard of first
 LOST = 2  # how often a stage is sent again, whatever its retries, when its worker is lost: that is no fault of the stage
 PATIENCE_S = 600.0  # how long the server may be away
 NO_ANSWER = f"Prefect's server has not answered for {PATIENCE_S:.0f} s"
@@ -101,8 +104,9 @@ def _send(deployment: str, **more: Any) -> UUID:
 def _watch(run_id: UUID, queue: str, say: Callable[[str], None]) -> State:
     """Waits for the end of a flow run and hands on the lines of its stage; how long that may run, its worker sees to."""
     sent = seen = looked = manned = time.monotonic()
-    n_lines = 0
+    n_lines, taker = 0, None
     with get_client(sync_client=True) as client:
+        crew = Crew(client)
         while True:
             if children.ALL.stopped:
                 _cancel(client, run_id)
@@ -110,11 +114,19 @@ def _watch(run_id: UUID, queue: str, say: Callable[[str], None]) -> State:
             try:
                 state = client.read_flow_run(run_id).state
                 assert state is not None
-                while new := _lines(client, run_id, n_lines, say):  # the server gives some at a time
-                    n_lines += new
+                while logs := _logs(client, run_id, n_lines):  # the server gives some at a time
+                    n_lines += len(logs)
+                    for log in logs:
+                        taker = match[1] if (match := TAKEN.match(log.message)) else taker
+                        if _is_a_line(log):
+                            say(log.message)
                 seen = time.monotonic()
                 if state.is_final():
                     return state
+                if not state.is_scheduled() and (who := crew.gone(taker)):
+                    lost = Crashed(message=f"its worker is gone, {who}")
+                    client.set_flow_run_state(run_id, lost, force=True)
+                    return lost
                 if (state.is_scheduled() or state.is_pending()) and seen - looked > REMIND_S:
                     looked = seen
                     manned = seen if _is_served(client, queue) else manned
@@ -127,9 +139,32 @@ def _watch(run_id: UUID, queue: str, say: Callable[[str], None]) -> State:
             except ObjectNotFound:
                 raise Fault("its flow run was deleted; run again") from None
             except (httpx.HTTPError, PrefectHTTPStatusError) as err:
+                crew.n_absent = 0
                 if time.monotonic() - seen > PATIENCE_S:
                     raise Fault(f"{NO_ANSWER} ({err!r}). Start it again, and run again") from err
             time.sleep(POLL_S)
+
+
+class Crew:
+    """The workers, as one sees them who waits for a run of theirs.
+
+    The server's automation goes by the run's heartbeats. A run that was taken and not started has none yet, and with SQLite,
+    which is locked now and then, the server may lose the first of one that has.
+    """
+
+    def __init__(self, client: SyncPrefectClient):
+        self.client, self.known, self.n_absent, self.looked = client, set[str](), 0, time.monotonic()
+
+    def gone(self, taker: str | None) -> str:
+        """The worker that has the run, when it has not been there for a while; all who are not where nobody said that he took it."""
+        if time.monotonic() - self.looked < LOOK_S:
+            return ""
+        self.looked = time.monotonic()
+        there = {worker.name for worker in self.client.read_workers_for_work_pool(POOL) if worker.status == WorkerStatus.ONLINE}
+        self.known |= there
+        absent = {taker} - there if taker else self.known - there
+        self.n_absent = self.n_absent + 1 if absent else 0
+        return ", ".join(sorted(absent)) if self.n_absent >= GONE else ""
 
 
 def _is_here(root: Path, name: str) -> bool:
@@ -142,13 +177,13 @@ def _is_served(client: SyncPrefectClient, queue: str) -> bool:
     return client.read_work_queue_by_name(queue, POOL).status != WorkQueueStatus.NOT_READY
 
 
-def _lines(client: SyncPrefectClient, run_id: UUID, n_known: int, say: Callable[[str], None]) -> int:
-    """What the stage has printed since; Prefect's own words on its task are left out."""
-    logs = client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])), offset=n_known, sort=LogSort.TIMESTAMP_ASC)
-    for log in logs:
-        if log.name == "prefect.task_runs" and not log.message.startswith(("Finished in state", "Created task run", "Task run ")):
-            say(log.message)
-    return len(logs)
+def _logs(client: SyncPrefectClient, run_id: UUID, n_known: int) -> list[Log]:
+    return client.read_logs(LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id])), offset=n_known, sort=LogSort.TIMESTAMP_ASC)
+
+
+def _is_a_line(log: Log) -> bool:
+    """Whether the stage printed it; not Prefect's own words on its task."""
+    return log.name == "prefect.task_runs" and not log.message.startswith(("Finished in state", "Created task run", "Task run "))
 
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
