@@ -21,6 +21,6 @@ def warm() -> None:
         tokens = words.tokenize(out.artifact, words.Params(min_count=1), Run(Path(folder) / "tokens"))
         counts = windowed.cooccur(tokens, windowed.Params(), Run(Path(folder) / "counts"))
         glove.embed(counts, glove.Params(epochs=1), Run(Path(folder) / "vectors"))
-        skipgram.embed(tokens, skipgram.Params(epochs=1), Run(Path(folder) / "skipgram"))
+        skipgram.embed(tokens, skipgram.Params(epochs=1, sample=0), Run(Path(folder) / "skipgram"))
     for weights in (None, np.ones(2, np.float32)):
         walks.walk(walks.graph(np.array([0, 1, 2]), np.int32([1, 0]), weights), np.int32([0, 1]), 0, 4, 0.5, 2.0, 1)
