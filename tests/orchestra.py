@@ -98,7 +98,7 @@ class Orchestra:
     def set_state(self, run: str, kind: str) -> None:
         body = json.dumps({"state": {"type": kind}, "force": True}).encode()
         request = Request(f"{self.env['PREFECT_API_URL']}/flow_runs/{run}/set_state", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=30):
+        with urlopen(request, timeout=120):
             pass
 
     def end_workers(self) -> None:
