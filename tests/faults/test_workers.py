@@ -151,6 +151,7 @@ def test_a_stage_that_no_other_worker_takes_fails_and_says_which_queue_needs_one
             said = (orchestra.home / "run.log").read_text()
             assert "its worker was lost" in said
             assert re.search(r"embed/g failed: no worker of the queue cpu took it in \d+ s. Start one: wordloom worker cpu", said)
+            orchestra.end_workers()
             happened(root)
             holds(root, calm, wordloom_run(PREFECT_API_URL=orchestra.env["PREFECT_API_URL"]))
     finally:
