@@ -1,22 +1,92 @@
-"""What the autoencoders share: the network, its training on the rows of a matrix, the codings it leaves.
+"""What the autoencoders share: knobs, the network, its training on the rows of a matrix, the codings it leaves.
 
 shapes  N rows of D numbers; sizes are D, ..., K, the widths from the vector to its coding
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
+from pipelines import coding
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
-from pipelines.method import Run
+from pipelines.method import Knobs, Run
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"selu": nn.SELU, "relu": nn.ReLU, "tanh": nn.Tanh}
+
+class TrainingKnobs(Knobs):
+    loss: Literal["squared", "cross_entropy", "cosine"] = "squared"  # cross_entropy: of numbers in [0, 1], given back by a sigmoid
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(256, ge=1)  # vectors a step
+    lr: float = Field(0.003, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
+
+    def recipe(self) -> Recipe:
+        return Recipe(epochs=self.epochs, lr=self.lr, decay="cosine", clip=1.0)
+
+
+class DeepKnobs(TrainingKnobs):
+    sizes: list[Annotated[int, Field(ge=1)]] = Field([64, 32], min_length=1)  # widths down to the coding
+    activation: Literal["selu", "relu", "tanh", "sigmoid"] = "selu"  # between layers
+
+
+class Sign(torch.autograd.Function):
+    """-1 or 1; its gradient is that of the identity where the number is in [-1, 1], and 0 elsewhere (Bengio et al. 2013; Hubara et al. 2016)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.where(x >= 0, 1.0, -1.0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * (x.abs() <= 1)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "selu": functional.selu, "relu": functional.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "sign": Sign.apply,
+}  # fmt: skip
+
+
+class Layers(nn.ModuleList):
+    """Linear layers with an activation between two, and one after the last where it is named."""
+
+    def __init__(self, widths: Sequence[int], activation: str | None, last: str | None):
+        super().__init__(nn.Linear(wide, narrow) for wide, narrow in pairwise(widths))
+        self.activations = [activation] * (len(widths) - 2) + [last]
+        for layer in self:
+            # orthogonal: no direction of the input is lost, or counted twice, before training begins
+            nn.init.orthogonal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Through the layers first, ..., last - 1; through all when these are not given."""
+        for i in range(len(self))[first:last]:
+            x = self[i](x)
+            if activation := self.activations[i]:
+                x = ACTIVATIONS[activation](x)
+        return x
+
+
+class Transposed(nn.Module):
+    """The layers of an encoder the other way round, their weights transposed, with biases of their own."""
+
+    def __init__(self, layers: Layers):
+        super().__init__()
+        self.layers = [layers]  # in a list: the weights are kept once, as the encoder's
+        self.bias = nn.ParameterList(torch.zeros(layer.in_features) for layer in reversed(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        (layers,) = self.layers
+        for layer, bias, activation in zip(reversed(layers), self.bias, [None, *reversed(layers.activations[:-1])], strict=True):
+            x = functional.linear(x if activation is None else ACTIVATIONS[activation](x), layer.weight.T, bias)
+        return x
 
 
 class Autoencoder(nn.Module):
@@ -24,17 +94,25 @@ class Autoencoder(nn.Module):
 
     Args:
         sizes: D, ..., K.
-        activation: between two layers, or None; the coding and the reconstruction themselves are
-            linear, so that they may take any value.
-        mean, scale: of the vectors. The layers see (vector - mean) / scale, so that one learning rate
-            serves vectors of any size, and the network starts from the best constant answer.
+        mean, scale: of the vectors. The encoder sees (vector - mean) / scale, so that one learning rate
+            serves vectors of any size, and a linear output starts from the best constant answer.
+        activation: between two layers, or None.
+        code: the activation of the coding itself; None lets it take any value.
+        loss: what reconstructions are judged by; cross_entropy has them pass a sigmoid, the others leave them linear.
+        tied: the decoder's weights are the encoder's, transposed.
     """
 
-    def __init__(self, sizes: Sequence[int], activation: str | None, mean: np.ndarray, scale: float):
+    def __init__(
+        self, sizes: Sequence[int], mean: np.ndarray, scale: float,
+        activation: str | None = None, code: str | None = None, loss: str = "squared", tied: bool = False,
+    ):  # fmt: skip
         super().__init__()
-        self.settings = {"model": "autoencoder", "sizes": list(sizes), "activation": activation}
-        self.encoder = _layers(list(sizes), activation)
-        self.decoder = _layers(list(sizes)[::-1], activation)
+        network = {"activation": activation, "code": code, "loss": loss, "tied": tied}
+        self.settings = {"model": "autoencoder", "sizes": list(sizes), **network}
+        if code == "sign":
+            self.settings["bits"] = sizes[-1]
+        self.encoder = Layers(sizes, activation, code)
+        self.decoder = Transposed(self.encoder) if tied else Layers(sizes[::-1], activation, None)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
 
@@ -44,7 +122,18 @@ class Autoencoder(nn.Module):
 
     def decode(self, codings: Tensor) -> Tensor:
         """(n, K) -> (n, D)"""
-        return self.decoder(codings) * self.scale + self.mean
+        made = self.decoder(codings)
+        return torch.sigmoid(made) if self.settings["loss"] == "cross_entropy" else made * self.scale + self.mean
+
+    def lost(self, vectors: Tensor, codings: Tensor) -> Tensor:
+        """(n,) what the reconstructions from these codings lose: by `squared` in units of the mean squared distance from the mean."""
+        made = self.decode(codings)
+        match self.settings["loss"]:
+            case "cross_entropy":
+                return functional.binary_cross_entropy(made, vectors, reduction="none").mean(dim=1)
+            case "cosine":
+                return 1 - functional.cosine_similarity(made, vectors)
+        return ((made - vectors) ** 2).sum(dim=1) / (self.scale**2 * vectors.shape[1])
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, D) -> (n, K + 1): the coding, and the squared distance of the vector and its reconstruction."""
@@ -53,84 +142,52 @@ class Autoencoder(nn.Module):
         return torch.cat([coding, error], dim=1)
 
 
-def _layers(widths: list[int], activation: str | None) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for i, (wide, narrow) in enumerate(pairwise(widths)):
-        if i and activation:
-            layers.append(ACTIVATIONS[activation]())
-        layer = nn.Linear(wide, narrow)
-        # orthogonal: no direction of the input is lost, or counted twice, before training begins
-        nn.init.orthogonal_(layer.weight)
-        nn.init.zeros_(layer.bias)
-        layers.append(layer)
-    return nn.Sequential(*layers)
-
-
-def train(vectors: Vectors, sizes: Sequence[int], activation: str | None, recipe: Recipe, batch_size: int, run: Run) -> Codings:
+def train(
+    vectors: Vectors, params: TrainingKnobs, sizes: Sequence[int], run: Run,
+    loss: Callable[[Any, Tensor], Tensor] | None = None, wide: bool = False, make: Callable[..., Autoencoder] = Autoencoder, **network: Any,
+) -> Codings:  # fmt: skip
     """Trains an autoencoder with the hidden widths `sizes` on all vectors, and writes their codings.
 
     The vectors themselves are what is to be made small, so there is no slice to validate on: the error
     is that of the rows that are kept.
 
+    Args:
+        loss: (model, (n, D) vectors) -> (n,); what the reconstruction loses, when it is not given.
+        wide: whether a coding may be as long as the vector, or longer.
+        make: Autoencoder, or what is built on it; called with `network`, too.
+
     Raises:
-        Fault: a coding that is not shorter than the vector, more codings than rows, numbers that are not finite.
+        Fault: vectors that cannot be coded so.
     """
-    mean, variance = _checked(vectors, sizes)
+    mean, variance = coding.checked(vectors, sizes[-1], wide, params.loss)
     x = vectors.memmap()  # (N, D) on disk, paged in as needed
     prepare(run)
-    model = Autoencoder([vectors.size, *sizes], activation, mean, scale=float(np.sqrt(variance / vectors.size)))
+    model = make([vectors.size, *sizes], mean, float(np.sqrt(variance / vectors.size)), loss=params.loss, **network)
 
-    def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
-        order = rng.permutation(len(x))
-        for start in range(0, len(x), batch_size):
-            # sorted: a page that several rows share is read once
-            yield (x[np.sort(order[start : start + batch_size])],)
+    def lost(model: Autoencoder, batch: Tensor) -> Tensor:
+        return model.lost(batch, model.encode(batch))
 
-    def share_lost(model: Autoencoder, batch: Tensor) -> Tensor:
-        return model(batch)[:, -1] / variance
+    fit(model, lambda rng: batches(x, params.batch_size, rng), loss or lost, run, params.recipe(), n_items=len(x))
+    return write(vectors, model, variance, run)
 
-    fit(model, batches, share_lost, run, recipe, n_items=len(x))
 
-    items, lost, start = vectors.items(), 0.0, 0
-    with run.open(Codings) as out:
-        out.model(model.settings, arrays(model))
-        for rows in apply(model, ((piece,) for piece in vectors.pieces()), run):
-            out.append(item=items[start : start + len(rows)], coding=rows[:, :-1], error=rows[:, -1])
-            start += len(rows)
-            lost += float(rows[:, -1].sum(dtype=np.float64))
-    run.say(f"{vectors.size} -> {sizes[-1]} numbers keep {1 - lost / (variance * len(x)):.1%} of the variance")
-    return out.artifact
+def batches(x: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+    """The rows of x in an order drawn anew."""
+    order = rng.permutation(len(x))
+    for start in range(0, len(x), batch_size):
+        # sorted: a page that several rows share is read once
+        yield (x[np.sort(order[start : start + batch_size])],)
+
+
+def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run) -> Codings:
+    """The codings of all vectors, and the model."""
+    coded = ((rows[:, :-1], rows[:, -1]) for rows in apply(model, ((piece,) for piece in vectors.pieces()), run))
+    return coding.write(vectors, model.settings, arrays(model), coded, variance, run)
 
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Autoencoder:
-    """The autoencoder that `train` left in an artifact."""
-    model = Autoencoder(settings["sizes"], settings["activation"], weights["mean"], float(weights["scale"]))
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    return model.eval()
-
-
-def _checked(vectors: Vectors, sizes: Sequence[int]) -> tuple[np.ndarray, float]:
-    """(D,) mean, and the mean squared distance from it."""
-    faults, n, start = [], vectors.n_rows(), 0
-    if sizes[-1] >= vectors.size:
-        faults.append(f"{vectors.name}: its vectors have {vectors.size} numbers, a coding of {sizes[-1]} is not shorter. Ask for fewer")
-    if n < sizes[-1]:
-        faults.append(f"{vectors.name}: {n} rows cannot show {sizes[-1]} directions. Ask for a shorter coding, or bring more rows")
-    total, squares, bad = np.zeros(vectors.size), np.zeros(vectors.size), []
-    for piece in vectors.pieces():
-        bad += (start + np.flatnonzero(~np.isfinite(piece).all(axis=1))).tolist()
-        start += len(piece)
-        wide = piece.astype(np.float64)
-        total += wide.sum(axis=0)
-        squares += (wide**2).sum(axis=0)
-    if bad:
-        items = vectors.items()
-        named = ", ".join(repr(items[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
-        faults.append(
-            f"{vectors.name}: {len(bad)} of {n} vectors hold numbers that are not finite: {named}. Look at the stage that made them"
-        )
-    elif n and (variance := float((squares / n - (total / n) ** 2).sum())) <= 0:
-        faults.append(f"{vectors.name}: all {n} vectors are the same, there is nothing to code. Look at the stage that made them")
-    if faults:
-        raise Fault(faults)
-    return total / n, variance
+    """The autoencoder that `write` left in an artifact."""
+    network = {key: settings[key] for key in ("activation", "code", "loss", "tied") if key in settings}
+    made = Autoencoder(settings["sizes"], weights["mean"], float(weights["scale"]), **network)
+    made.load_state_dict({name: torch.from_numpy(weights[name]) for name in made.state_dict()})
+    return made.eval()

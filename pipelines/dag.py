@@ -62,7 +62,7 @@ def check_stage(root: Path, row: Row) -> None:
 
 def render(root: Path) -> str:
     """The text of dvc.yaml."""
-    rows = _ordered(read(root))
+    rows = ordered(read(root))
     gates = bool(load_yaml(root / PARAMS).get(GATES))
     stages: dict[str, Any] = {"params": _params_stage()}
     for row in rows:
@@ -78,17 +78,16 @@ def render(root: Path) -> str:
     return HEADER + text.getvalue()
 
 
-def _ordered(rows: list[Row]) -> list[Row]:
-    """By verb, and within a verb what is read before what reads it."""
+def ordered(rows: list[Row]) -> list[Row]:
+    """What is read before what reads it, else as they come."""
     placed: dict[tuple[str, str], Row] = {}
     by_name = {(row.noun, row.name): row for row in rows}
 
     def place(row: Row) -> None:
         if (row.noun, row.name) in placed:
             return
-        for noun, name in _reads(row):
-            if noun == row.noun:
-                place(by_name[noun, name])
+        for needed in _reads(row):
+            place(by_name[needed])
         placed[row.noun, row.name] = row
 
     for row in rows:

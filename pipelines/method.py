@@ -7,6 +7,7 @@ noun (`vectors: list[Vectors]`), or a noun that may be left out (`codings: Codin
 """
 
 import contextlib
+import copy
 import json
 import os
 import shutil
@@ -82,6 +83,14 @@ class Run:
     def open(self, noun: type[A]) -> Writer[A]:
         """A writer for the output of this run."""
         return Writer(noun, self.folder)
+
+    def part(self, name: str) -> "Run":
+        """For one of several trainings within this run: a checkpoint and a curve of its own; chance and the rest as here."""
+        part = copy.copy(self)
+        part.name = f"{self.name}, {name}"
+        part.checkpoint = Checkpoint(self.checkpoint.folder and self.checkpoint.folder / name, self.checkpoint.writes)
+        part.curve = []
+        return part
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipelines import layout
-from pipelines.dag import _ordered
+from pipelines.dag import ordered
 from pipelines.method import Run
 from pipelines.params import load_yaml, rows_of
 
@@ -13,7 +13,7 @@ from pipelines.params import load_yaml, rows_of
 def run_all(params: Path, folder: Path) -> dict[str, str]:
     """verb/row -> hash of what it made."""
     made, found = {}, {}
-    for row in _ordered(rows_of(load_yaml(params))):
+    for row in ordered(rows_of(load_yaml(params))):
         inputs = {}
         for argument, names in row.inputs.items():
             wanted = row.method.inputs[argument]

@@ -77,7 +77,7 @@ def finished(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
-    [pytest.param("tests/tiny/params.yaml", marks=pytest.mark.quick_slow), "experiments/forms.yaml", "experiments/vectors.yaml"],
+    [pytest.param("tests/tiny/params.yaml", marks=pytest.mark.quick_slow), "experiments/forms.yaml", "experiments/vectors.yaml", "experiments/codings.yaml"],
 )
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
     """All rows twice, in processes of other hash seeds."""
@@ -93,9 +93,8 @@ def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_pa
 
 
 def test_the_tiny_projects_have_a_row_of_every_method():
-    rows = [
-        row for name in ("tests/tiny/params.yaml", "experiments/forms.yaml", "experiments/vectors.yaml") for row in read_rows(HOME / name)
-    ]
+    names = ("tests/tiny/params.yaml", *(f"experiments/{name}.yaml" for name in ("forms", "vectors", "codings")))
+    rows = [row for name in names for row in read_rows(HOME / name)]
     assert {(row.verb, row.method.name) for row in rows} >= set(METHODS) - NEED_OTHER_DATA
 
 

@@ -11,20 +11,16 @@ from pydantic import Field
 
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
-from pipelines.autoencoder import train
-from pipelines.fit import Recipe
-from pipelines.method import Knobs, Run
+from pipelines.autoencoder import TrainingKnobs, train
+from pipelines.method import Run
 
 PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 
 
-class Params(Knobs):
+class Params(TrainingKnobs):
     coding_size: int = Field(32, ge=1)  # K
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(256, ge=1)  # vectors a step
     lr: float = Field(0.01, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
-    recipe = Recipe(epochs=params.epochs, lr=params.lr, decay="cosine")
-    return train(vectors, [params.coding_size], None, recipe, params.batch_size, run)
+    return train(vectors, params, [params.coding_size], run)

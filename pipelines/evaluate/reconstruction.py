@@ -17,6 +17,7 @@ from pydantic import Field
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
+from pipelines.coding import cost
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import interval, mean_draws
 from pipelines.method import Knobs, Run
@@ -72,14 +73,8 @@ def _figures(error: np.ndarray, away: np.ndarray, coding: Codings, vectors: Vect
         yield {"metric": "explained_variance", "value": kept, "low": low, "high": high}
     low, high = interval(error.mean() / size, mean_error / size)
     yield {"metric": "mean_squared_error", "value": error.mean() / size, "low": low, "high": high, "note": f"of each of {size} numbers"}
+    each, decoder = cost(coding)
     note = f"{coding.size} numbers, where the vector has {size}: {size * FLOAT_BYTES} bytes"
-    yield {"metric": "bytes_per_item", "value": coding.size * FLOAT_BYTES, "note": note}
-    decoder = _decoder_bytes(coding)
-    whole = len(error) * coding.size * FLOAT_BYTES + decoder
+    yield {"metric": "bytes_per_item", "value": each, "note": note}
+    whole = len(error) * each + decoder
     yield {"metric": "ratio", "value": len(error) * size * FLOAT_BYTES / whole, "note": f"{decoder:,} bytes of decoder counted in"}
-
-
-def _decoder_bytes(coding: Codings) -> int:
-    """What has to be kept beside the codings to get vectors back: all weights but the encoder's."""
-    _, weights = coding.model()
-    return sum(array.nbytes for name, array in weights.items() if not name.startswith("encoder"))

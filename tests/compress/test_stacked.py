@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.vectors import Vectors
+from pipelines.coding import decode
 from pipelines.compress import linear
 from pipelines.compress.stacked import Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
-from pipelines.use.decode import decode
 from tests.kill import killed_at
 
 
@@ -69,7 +69,7 @@ def test_a_coding_no_shorter_than_the_vector_is_refused(tmp_path):
         compress(vectors(tmp_path / "v", curve()), Params(sizes=[8, 3]), Run(tmp_path / "c"))
 
 
-@pytest.mark.parametrize("knobs", [{"sizes": []}, {"sizes": [4, 0]}, {"activation": "sigmoid"}, {"size": 3}])
+@pytest.mark.parametrize("knobs", [{"sizes": []}, {"sizes": [4, 0]}, {"activation": "softmax"}, {"size": 3}])
 def test_knobs_out_of_range_are_refused(knobs):
     with pytest.raises(ValueError, match=next(iter(knobs))):
         Params(**knobs)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from pipelines.coding import decode
 from pipelines.compress.svd import Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
-from pipelines.use.decode import decode
 from tests.classify.test_logreg import bags
 from tests.classify.test_tfidf_logreg import topics
 

@@ -1,0 +1,130 @@
+"""What all codings share: the check of what is to be coded, how they are written, and the way back to vectors.
+
+    mean, variance = checked(vectors, coding_size)
+    write(vectors, settings, weights, coded, variance, run)     # in a method
+    decode(codings)                                             # of any method
+
+settings["model"] says which decoder the weights are for: DECODERS. A method whose numbers take fewer than 32 bits says
+in settings["bits"] how many an item takes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.vectors import Vectors
+from pipelines.errors import Fault
+from pipelines.method import Run
+
+Settings = dict[str, Any]
+Weights = dict[str, np.ndarray]
+Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
+
+
+def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = "squared") -> tuple[np.ndarray, float]:
+    """(D,) mean, and the mean squared distance from it. Raises Fault for all that forbids to code the vectors so."""
+    faults, n, start = [], vectors.n_rows(), 0
+    if coding_size >= vectors.size and not wide:
+        faults.append(
+            f"{vectors.name}: its vectors have {vectors.size} numbers, a coding of {coding_size} is not shorter. "
+            "Ask for fewer, or take a sparse method, whose codings may be wide"
+        )
+    if n < coding_size and not wide:
+        faults.append(f"{vectors.name}: {n} rows cannot show {coding_size} directions. Ask for a shorter coding, or bring more rows")
+    total, squares, bad, low, high = np.zeros(vectors.size), np.zeros(vectors.size), [], np.inf, -np.inf
+    for piece in vectors.pieces():
+        row, column = np.nonzero(~np.isfinite(piece))
+        bad += zip((start + row).tolist(), column.tolist(), piece[row, column].tolist(), strict=True)
+        start += len(piece)
+        wide_piece = piece.astype(np.float64)
+        total += wide_piece.sum(axis=0)
+        squares += (wide_piece**2).sum(axis=0)
+        low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+    if bad:
+        items = vectors.items()
+        named = ", ".join(f"{items[i]!r} has {value} in column {column}" for i, column, value in bad[:5]) + (
+            ", ..." if len(bad) > 5 else ""
+        )
+        faults.append(
+            f"{vectors.name}: {len({i for i, *_ in bad})} of {n} vectors hold numbers that are not finite: {named}. "
+            "Look at the stage that made them"
+        )
+    elif n and (variance := float((squares / n - (total / n) ** 2).sum())) <= 0:
+        faults.append(f"{vectors.name}: all {n} vectors are the same, there is nothing to code. Look at the stage that made them")
+    elif n and loss == "cross_entropy" and not 0 <= low <= high <= 1:
+        faults.append(
+            f"{vectors.name}: its numbers go from {low:.4g} to {high:.4g}; loss cross_entropy is for numbers from 0 to 1. Take loss squared"
+        )
+    if faults:
+        raise Fault(faults)
+    return total / n, variance
+
+
+def write(
+    vectors: Vectors, settings: Settings, weights: Weights, coded: Iterable[tuple[np.ndarray, np.ndarray]], variance: float, run: Run
+) -> Codings:
+    """The codings of all vectors, and the model.
+
+    Args:
+        coded: (n, K) codings and (n,) squared errors, piece by piece, in the vectors' order.
+        variance: mean squared distance of the vectors from their mean.
+    """
+    items, lost, start, size = vectors.items(), 0.0, 0, 0
+    with run.open(Codings) as out:
+        out.model(settings, weights)
+        for codings, error in coded:
+            out.append(item=items[start : start + len(codings)], coding=codings, error=error)
+            start, size = start + len(codings), codings.shape[1]
+            lost += float(error.sum(dtype=np.float64))
+    run.say(f"{vectors.size} -> {size} numbers keep {1 - lost / (variance * start):.1%} of the variance")
+    return out.artifact
+
+
+def decode(codings: Codings) -> np.ndarray:
+    """The vectors that the codings stand for, as well as their decoder gives them back: (n, D) float32, in their order."""
+    return np.concatenate(list(decoded(codings)))
+
+
+def decoded(codings: Codings) -> Iterator[np.ndarray]:
+    """`decode`, piece by piece."""
+    back = decoder(codings)
+    return (back(piece) for piece in codings.pieces())
+
+
+def decoder(codings: Codings) -> Decoder:
+    """Raises Fault where the codings' model is not known, or its weights do not fit each other."""
+    settings, weights = codings.model()
+    kind = settings.get("model")
+    if kind not in DECODERS:
+        raise Fault(f"{codings.name}: its model is {kind!r}, which has no way back to vectors. {', '.join(DECODERS)} have one")
+    try:
+        return DECODERS[kind](settings, weights)
+    except (KeyError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
+        reason = str(err).strip().splitlines()[-1].strip()
+        raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
+
+
+def cost(codings: Codings) -> tuple[float, int]:
+    """Bytes of a coding, and bytes of what has to be kept once to get vectors back: all weights but the encoder's."""
+    settings, weights = codings.model()
+    kept = [name for name in weights if not name.startswith("encoder") or (settings.get("tied") and name.endswith("weight"))]
+    return settings.get("bits", 32 * codings.size) / 8, sum(weights[name].nbytes for name in kept)
+
+
+def _autoencoder(settings: Settings, weights: Weights) -> Decoder:
+    import torch
+
+    from pipelines.autoencoder import rebuild
+
+    model = rebuild(settings, weights)
+
+    @torch.no_grad()
+    def back(piece: np.ndarray) -> np.ndarray:
+        return model.decode(torch.from_numpy(piece.copy())).numpy()
+
+    return back
+
+
+DECODERS: dict[str, Callable[[Settings, Weights], Decoder]] = {"autoencoder": _autoencoder}

@@ -1,0 +1,32 @@
+"""The sparse autoencoder with a target activity."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines.compress.sparse_kl import Params, compress, divergence
+from pipelines.method import Run
+from tests.matrices import vectors_of
+
+
+def test_the_divergence_by_hand():
+    by_hand = 0.1 * math.log(0.1 / 0.5) + 0.9 * math.log(0.9 / 0.5)
+    assert divergence(0.1, torch.tensor([0.1, 0.5])).tolist() == pytest.approx([0, by_hand], abs=1e-6)
+    assert divergence(0.1, torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+def test_units_become_as_active_as_they_should_be_and_codings_may_be_wide(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 6)).astype(np.float32)
+    v = vectors_of(tmp_path / "v", [f"w{i}" for i in range(500)], x)
+    made = compress(
+        v, Params(sizes=[20], activity=0.1, weight=1.0, epochs=60, batch_size=100, lr=0.01), Run(tmp_path / "c", seed=1, show=True)
+    )
+    activity = made.matrix().mean(axis=0)
+    assert made.size == 20
+    assert activity.mean() == pytest.approx(0.1, abs=0.02)
+    assert (made.matrix() >= 0).all()
+    assert (made.matrix() <= 1).all()
+    assert f"mean activity {activity.mean():.4f}" in capsys.readouterr().out
