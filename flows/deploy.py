@@ -19,7 +19,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows import HEARTBEAT_S, automations
-from flows.place import POOL
+from flows.place import POOL, refused
 from pipelines.errors import Fault
 from tasks import children
 
@@ -53,9 +53,7 @@ def deploy(
             blocks = _blocks(client)
             kept = _automations(client, sorted({name.partition("/")[0] for name in names}), silence, patience, list(blocks.values()))
     except PrefectHTTPStatusError as err:
-        if err.response.status_code == 401:
-            raise Fault("the Prefect server wants a name and a password: set PREFECT_API_AUTH_STRING to NAME:PASSWORD") from err
-        raise Fault(f"Prefect's server refused {err.request.method} {err.request.url.path}: {err.response.text}") from err
+        raise refused(err) from err
     notified = (
         f"notifications go to {', '.join(blocks)}" if blocks else f"no notification block is called {automations.BLOCK}: nobody is told"
     )

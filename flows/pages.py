@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flows.api import refusal
 from flows.experiments import FOLDER
 from flows.git import main_checkout
 from pipelines.errors import Fault
@@ -80,8 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         # a page elsewhere on the web may give its own name this machine's address; it must not read what is here
-        name = re.sub(r":\d+$", "", self.headers.get("Host", ""))
-        if name not in {HERE, "localhost", urlsplit(pages_url()).hostname}:
+        if refusal(self.headers.get("Host", ""), None, {HERE, "localhost", urlsplit(pages_url()).hostname})[0]:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return
         handle = self.server.open(self.path.partition("?")[0])

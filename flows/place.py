@@ -7,12 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.git import main_checkout
 from pipelines.deathsig import die_with_parent
 from pipelines.errors import Fault, nearest
 from tasks import children, dvc
 from tasks.worker import FOLDER, POOL
+
+if TYPE_CHECKING:  # Prefect is slow to import
+    from prefect.exceptions import PrefectHTTPStatusError
 
 RESTARTS, WITHIN_S = 3, 600.0  # of a worker that ends though the server is there
 GIVES_UP_S = 30.0  # Prefect's worker ends itself when the server is away for long; one that ends sooner than this has another reason
@@ -70,18 +74,26 @@ def _are_there(queues: list[str]) -> None:
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+    if not queues:
+        return
     try:
         with get_client(sync_client=True) as client:
-            known = sorted(queue.name for queue in client.read_work_queues(work_pool_name=POOL)) if queues else []
+            known = sorted(queue.name for queue in client.read_work_queues(work_pool_name=POOL))
     except ObjectNotFound:
         raise Fault(f"the Prefect server has no work pool {POOL!r} yet. Run: wordloom deploy") from None
     except PrefectHTTPStatusError as err:
-        raise Fault(f"Prefect's server refused: {err.response.status_code}. Are its name and password in PREFECT_API_AUTH_STRING?") from err
+        raise refused(err) from err
     faults = [
         f"there is no queue {queue!r}; there are {', '.join(known)}.{nearest(queue, known)}" for queue in queues if queue not in known
     ]
     if faults:
         raise Fault([*faults, "A queue of your own comes with its deployment in prefect.yaml. Run: wordloom deploy"])
+
+
+def refused(err: "PrefectHTTPStatusError") -> Fault:
+    if err.response.status_code == 401:
+        return Fault("the Prefect server wants a name and a password: set PREFECT_API_AUTH_STRING to NAME:PASSWORD")
+    return Fault(f"Prefect's server refused {err.request.method} {err.request.url.path}: {err.response.text}")
 
 
 def _until_it_ends(command: list[str], env: dict[str, str]) -> tuple[int, bool]:

@@ -144,10 +144,9 @@ def _tag(tag: str) -> None:
 
 def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None) -> dict[str, Any]:
     """What workers have to be told besides the stage. Raises Fault when no deployment could take it."""
-    queues = sorted({it.queue for it in part.stages.values() if it.verb not in HERE})
     with get_client(sync_client=True) as client:
         missing = []
-        for queue in queues:
+        for queue in _queues(part):
             try:
                 client.read_deployment_by_name(f"stage/{queue}")
             except ObjectNotFound:
@@ -170,10 +169,14 @@ def _workers(root: Path, part: Graph, experiment: str | None, remote: str | None
 
 def _limits(part: Graph) -> dict[str, int]:
     """The limits of the queues: what waits for its turn waits here, in the order of priority, which a queue of Prefect's does not know."""
-    queues = {it.queue for it in part.stages.values() if it.verb not in HERE}
     with get_client(sync_client=True) as client:
-        limits = {queue: client.read_work_queue_by_name(queue, worker.POOL).concurrency_limit for queue in queues}
+        limits = {queue: client.read_work_queue_by_name(queue, worker.POOL).concurrency_limit for queue in _queues(part)}
     return {queue: limit for queue, limit in limits.items() if limit}
+
+
+def _queues(part: Graph) -> list[str]:
+    """Those that workers have to serve."""
+    return sorted({it.queue for it in part.stages.values() if it.verb not in HERE})
 
 
 class Judge:

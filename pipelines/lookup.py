@@ -22,6 +22,11 @@ class Found(NamedTuple):
         """(n,) bool, which vectors are made of letter n-grams."""
         return (self.row < 0) & self.vector.any(axis=1)
 
+    @property
+    def there(self) -> np.ndarray:
+        """(n,) bool, which words have a vector, known or composed."""
+        return (self.row >= 0) | self.composed
+
 
 def lookup(vectors: Matrix, words: Sequence[str], compose: bool = True) -> Found:
     """A word is looked for as it is written, else in lower case. Raises Fault for an artifact that cannot be read."""

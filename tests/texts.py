@@ -6,7 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.artifacts.tokens import UNKNOWN, Tokens
+from pipelines.artifacts.vectors import Vectors
 from pipelines.method import Run
+
+# the ways to train that skip-gram and CBOW have
+WORD2VEC = [
+    {},
+    {"loss": "hierarchical"},
+    {"loss": "softmax"},
+    {"loss": "nce"},
+    {"engine": "gensim"},
+    {"engine": "gensim", "loss": "hierarchical"},
+]
 
 
 def tokens_of(folder: Path, documents: Sequence[Sequence[int]], n_vocab: int | None = None, splits: Sequence[str] | None = None) -> Tokens:
@@ -28,6 +39,14 @@ def two_topics(n_documents: int, seed: int) -> list[list[int]]:
     """Documents of twelve words each, from words 1 to 5 or from 6 to 10 alone."""
     rng = np.random.default_rng(seed)
     return [(rng.integers(1, 6, 12) + 5 * (i % 2)).tolist() for i in range(n_documents)]
+
+
+def topic_cosines(made: Vectors) -> tuple[np.ndarray, np.ndarray]:
+    """Of the words of `two_topics`: cosines of two of one topic (a word with itself among them), and of two of different ones."""
+    vectors = made.matrix()
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
+    return cosine[alike], cosine[~alike]
 
 
 def labelled(folder, documents, words):

@@ -61,7 +61,7 @@ def _list(
     name: str, words: Sequence[str], asked: Found, items: list[str], numbers: np.ndarray, candidates: list[int], k: int
 ) -> list[dict]:
     """A row per word that has a vector and neighbour."""
-    known = np.flatnonzero((asked.row >= 0) | asked.composed)
+    known = np.flatnonzero(asked.there)
     place = {row: i for i, row in enumerate(candidates)}
     own = np.array([place.get(row, -1) for row in asked.row[known].tolist()], np.int64)
     found, cosine = nearest(unit(asked.vector[known]), unit(numbers[candidates]), min(k, len(candidates) - 1), own)

@@ -149,7 +149,7 @@ def _wanted(vectors: Vectors, file: Path, words: Sequence[str] | None) -> tuple[
     if words is None:
         return vectors.items(), ((np.zeros(len(piece), bool), piece) for piece in vectors.pieces())
     found = lookup(vectors, words)
-    there = (found.row >= 0) | found.composed
+    there = found.there
     if not there.any():
         raise Fault(f"{vectors.name} has no vector of any of the {len(words):,} words, first {words[0]!r}. Are they one a line?")
     missing = [word for word, is_there in zip(words, there, strict=True) if not is_there]

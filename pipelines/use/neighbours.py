@@ -26,7 +26,7 @@ def neighbours(root: Path, row: str, words: Sequence[str], k: int) -> list[Asked
     """Raises Fault with all words that have no vector, and of which none can be made."""
     vectors = Vectors(root / layout.artifact("vectors", row))
     found = lookup(vectors, words)
-    lost = [word for word, there in zip(words, (found.row >= 0) | found.composed, strict=True) if not there]
+    lost = [word for word, there in zip(words, found.there, strict=True) if not there]
     if lost:
         raise Fault(
             f"{vectors.name} has no vector of {word!r}, and no letter n-grams to make one of. Look for another word, or in a row of fasttext"
@@ -50,8 +50,9 @@ def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str
     if lost:
         cut = "; ".join(" ".join(sentence.words) for sentence in read)
         raise Fault(f"{word!r} is no token of the sentences, which are cut into: {cut}. Write one in which it stands" for word in lost)
-    near = _near(vectors, np.stack(vector), rows_of([word for word, _ in asked], vectors.items()), k)
-    alike = unit(np.stack(vector)) @ unit(np.stack(vector)).T
+    found = np.stack(vector)  # (n, D)
+    near = _near(vectors, found, rows_of([word for word, _ in asked], vectors.items()), k)
+    alike = unit(found) @ unit(found).T
     return [
         Asked(word, origin, near[i], [(asked[j][1], float(alike[i, j])) for j in range(len(asked)) if j != i and asked[j][0] == word])
         for i, (word, origin) in enumerate(asked)

@@ -1,31 +1,19 @@
 """CBOW: what it shares with skip-gram is tested there; here that a window's mean tells its word."""
 
-import numpy as np
 import pytest
 
 from pipelines.embed.cbow import Params, embed
 from pipelines.method import Run
-from tests.texts import tokens_of, two_topics
-
-LOSSES = [
-    {},
-    {"loss": "hierarchical"},
-    {"loss": "softmax"},
-    {"loss": "nce"},
-    {"engine": "gensim"},
-    {"engine": "gensim", "loss": "hierarchical"},
-]
+from tests.texts import WORD2VEC, tokens_of, topic_cosines, two_topics
 
 
-@pytest.mark.parametrize("more", LOSSES)
+@pytest.mark.parametrize("more", WORD2VEC)
 def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
     tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
     made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))
-    vectors = made.matrix()
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
-    assert cosine[alike].mean() > cosine[~alike].max() - 0.1
-    assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
+    within, across = topic_cosines(made)
+    assert within.mean() > across.max() - 0.1
+    assert within.mean() > across.mean() + 0.5
     settings, weights = made.model()
     assert settings["model"] == "cbow"
     assert {name: len(matrix) for name, matrix in weights.items()} == (

@@ -11,7 +11,7 @@ from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.word2vec_gensim import LONGEST, Documents
 from tests.kill import killed_at
-from tests.texts import tokens_of, two_topics
+from tests.texts import WORD2VEC, tokens_of, topic_cosines, two_topics
 
 
 def read(tmp_path, documents, wanted=("train",), **more):
@@ -60,24 +60,12 @@ def test_gensim_draws_and_passes_over_words_by_their_counts(tmp_path, monkeypatc
     np.testing.assert_allclose(model.wv.expandos["sample_int"] / 2**32, kept, atol=1e-6)
 
 
-LOSSES = [
-    {},
-    {"loss": "hierarchical"},
-    {"loss": "softmax"},
-    {"loss": "nce"},
-    {"engine": "gensim"},
-    {"engine": "gensim", "loss": "hierarchical"},
-]
-
-
-@pytest.mark.parametrize("more", LOSSES)
+@pytest.mark.parametrize("more", WORD2VEC)
 def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
     tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
     made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))
-    vectors = made.matrix()
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
-    assert cosine[alike].min() > cosine[~alike].max()
+    within, across = topic_cosines(made)
+    assert within.min() > across.max()
     assert set(made.model()[1]) == ({"nodes"} if more.get("loss") == "hierarchical" else {"context"})
 
 
