@@ -118,7 +118,11 @@ class Autoencoder(nn.Module):
 
     def encode(self, vectors: Tensor) -> Tensor:
         """(n, D) -> (n, K)"""
-        return self.encoder((vectors - self.mean) / self.scale)
+        return self.encoder(self.standard(vectors))
+
+    def standard(self, vectors: Tensor) -> Tensor:
+        """(n, D) -> (n, D), as the encoder sees them."""
+        return (vectors - self.mean) / self.scale
 
     def decode(self, codings: Tensor) -> Tensor:
         """(n, K) -> (n, D)"""
@@ -127,13 +131,13 @@ class Autoencoder(nn.Module):
 
     def lost(self, vectors: Tensor, codings: Tensor) -> Tensor:
         """(n,) what the reconstructions from these codings lose: by `squared` in units of the mean squared distance from the mean."""
-        made = self.decode(codings)
+        made = self.decoder(codings)
         match self.settings["loss"]:
             case "cross_entropy":
-                return functional.binary_cross_entropy(made, vectors, reduction="none").mean(dim=1)
+                return functional.binary_cross_entropy_with_logits(made, vectors, reduction="none").mean(dim=1)
             case "cosine":
-                return 1 - functional.cosine_similarity(made, vectors)
-        return ((made - vectors) ** 2).sum(dim=1) / (self.scale**2 * vectors.shape[1])
+                return 1 - functional.cosine_similarity(made * self.scale + self.mean, vectors)
+        return functional.mse_loss(made, self.standard(vectors), reduction="none").mean(dim=1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, D) -> (n, K + 1): the coding, and the squared distance of the vector and its reconstruction."""

@@ -31,7 +31,7 @@ class Params(DeepKnobs):
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     def loss(model: Autoencoder, x: Tensor) -> Tensor:
-        return model.lost(x, model.encode(x)) + params.weight * contraction(model.encoder, (x - model.mean) / model.scale)
+        return model.lost(x, model.encode(x)) + params.weight * contraction(model.encoder, model.standard(x))
 
     return train(vectors, params, params.sizes, run, loss, activation=params.activation, code=params.activation)
 

@@ -28,13 +28,14 @@ class Variational(Autoencoder):
 
     def __init__(self, sizes, *args, **network):
         super().__init__(sizes, *args, **network)
+        self.settings["prior"] = "normal"
         self.encoder_gamma = nn.Linear(*sizes[-2:])
         nn.init.zeros_(self.encoder_gamma.weight)  # all codings begin with variance 1
         nn.init.zeros_(self.encoder_gamma.bias)
 
     def law(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """(n, D) -> mu (n, K), gamma (n, K)"""
-        h = self.encoder((vectors - self.mean) / self.scale, last=-1)
+        h = self.encoder(self.standard(vectors), last=-1)
         return self.encoder(h, first=-1), self.encoder_gamma(h)
 
 
