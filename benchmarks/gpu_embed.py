@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.glove import first_documents
-from benchmarks.measure import THREADS, text
+from benchmarks.measure import THREADS, Timed, text
 from benchmarks.vectors import mean_of, scores
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import Tokens
@@ -43,18 +43,6 @@ ROWS: dict[str, tuple[Any, dict[str, Any], bool]] = {
     "glove 1024": (glove, GLOVE | {"blocks": 1024}, True),
 }
 TOLERANCE = 1e-3  # of the largest number; the CPU reads sigma from a table
-
-
-class Timed(Run):
-    """Keeps when each epoch ended."""
-
-    def __init__(self, *args: Any, **more: Any):
-        super().__init__(*args, **more)
-        self.ends: list[float] = []
-
-    def log(self, **figures: float) -> None:
-        self.ends.append(time.perf_counter())
-        super().log(**figures)
 
 
 def same_as_the_cpu(tokens: Tokens, counts: Counts, folder: Path, device: str) -> None:

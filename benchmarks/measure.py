@@ -26,6 +26,18 @@ class Cost(NamedTuple):
     result: Any
 
 
+class Timed(Run):
+    """Keeps when each epoch ended."""
+
+    def __init__(self, *args: Any, **more: Any):
+        super().__init__(*args, **more)
+        self.ends: list[float] = []
+
+    def log(self, **figures: float) -> None:
+        self.ends.append(time.perf_counter())
+        super().log(**figures)
+
+
 def measure(work: Callable[..., Any], *arguments: Any) -> Cost:
     """Runs work(*arguments) in a new process. `work` is a module's function; it may be a generator that
     yields once, when all is ready and the clock is to start, and again with the result."""

@@ -25,9 +25,10 @@ class TrainingKnobs(Knobs):
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(256, ge=1)  # vectors a step
     lr: float = Field(0.003, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
+    mixed: bool = False  # products of matrices in bfloat16: for a GPU, where they are several times as fast
 
-    def recipe(self) -> Recipe:
-        return Recipe(epochs=self.epochs, lr=self.lr, decay="cosine", clip=1.0)
+    def recipe(self, epochs: int | None = None) -> Recipe:
+        return Recipe(epochs=epochs or self.epochs, lr=self.lr, decay="cosine", clip=1.0, mixed=self.mixed)
 
 
 class DeepKnobs(TrainingKnobs):
@@ -164,7 +165,7 @@ def train(
         Fault: vectors that cannot be coded so.
     """
     mean, variance = coding.checked(vectors, sizes[-1], wide, params.loss)
-    x = vectors.memmap()  # (N, D) on disk, paged in as needed
+    x = rows_of(vectors, run)
     prepare(run)
     model = make([vectors.size, *sizes], mean, float(np.sqrt(variance / vectors.size)), loss=params.loss, **network)
 
@@ -175,12 +176,22 @@ def train(
     return write(vectors, model, variance, run)
 
 
-def batches(x: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray]]:
+def rows_of(vectors: Vectors, run: Run) -> np.ndarray | Tensor:
+    """(N, D): on a GPU where they fill less than half of its free memory; else on disk, paged in as needed."""
+    x = vectors.memmap()
+    if torch.device(run.device).type == "cuda" and x.nbytes < torch.cuda.mem_get_info(run.device)[0] / 2:
+        return torch.from_numpy(x).to(run.device)
+    return x
+
+
+def batches(x: np.ndarray | Tensor, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray | Tensor]]:
     """The rows of x in an order drawn anew."""
     order = rng.permutation(len(x))
     for start in range(0, len(x), batch_size):
-        # sorted: a page that several rows share is read once
-        yield (x[np.sort(order[start : start + batch_size])],)
+        order[start : start + batch_size].sort()  # a page that several rows share is read once
+    places = torch.from_numpy(order).to(x.device) if isinstance(x, Tensor) else order
+    for start in range(0, len(x), batch_size):
+        yield (x[places[start : start + batch_size]],)
 
 
 def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run) -> Codings:

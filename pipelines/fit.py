@@ -31,7 +31,7 @@ from pipelines.errors import Fault
 if TYPE_CHECKING:  # so that the loop runs where there is no Arrow
     from pipelines.method import Run
 
-Batch = Sequence[np.ndarray]  # what a model is called with, and a loss after its model
+Batch = Sequence[np.ndarray | Tensor]  # what a model is called with, and a loss after its model; tensors where they are on the device already
 Axis = int | Sequence[int]  # along which a part of a batch holds its items: one for all parts, or one each
 Weights = dict[str, Tensor]
 T = TypeVar("T")
@@ -50,6 +50,8 @@ class Recipe:
         decay: `none`, or `cosine`: half a cosine from lr in the first epoch towards 0 after the last.
         clip: the largest norm that a step's gradient may have; None leaves gradients alone.
         patience: stop after so many epochs without a lower valid_loss; None trains all epochs.
+        mixed: products of matrices take bfloat16, the weights stay float32 (Micikevicius et al. 2018; no scaling of the
+            loss, bfloat16 has the range of float32).
         optimiser: a class of torch.optim, or a partial of one, called with (parameters, lr=lr).
     """
 
@@ -58,6 +60,7 @@ class Recipe:
     decay: Literal["none", "cosine"] = "none"
     clip: float | None = None
     patience: int | None = None
+    mixed: bool = False
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
 
     def lr_of(self, epoch: int) -> float:
@@ -175,7 +178,8 @@ def _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, advan
             optimiser.zero_grad(set_to_none=True)
             part = torch.zeros((), device=run.device)
             for piece in pieces:
-                losses = loss(model, *_on(torch.device(run.device), piece))  # (items,)
+                with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=recipe.mixed):
+                    losses = loss(model, *_on(torch.device(run.device), piece))  # (items,)
                 if len(losses) != _n_items(piece, item_axis):
                     raise Fault(
                         f"{run.name}: {len(losses)} losses for {_n_items(piece, item_axis)} items; one each, along item_axis of a batch"
@@ -235,7 +239,11 @@ def _pieces(batch: Batch, item_axis: Axis, n: int) -> list[Batch]:
     """The batch cut into n pieces of about equally many items, or one for each item where they are fewer."""
     n = max(min(n, _n_items(batch, item_axis)), 1)
     axes = [item_axis] * len(batch) if isinstance(item_axis, int) else item_axis
-    return [batch] if n == 1 else list(zip(*(np.array_split(part, n, axis) for part, axis in zip(batch, axes, strict=True)), strict=True))
+    return [batch] if n == 1 else list(zip(*(_cut(part, n, axis) for part, axis in zip(batch, axes, strict=True)), strict=True))
+
+
+def _cut(part: np.ndarray | Tensor, n: int, axis: int) -> Sequence[np.ndarray | Tensor]:
+    return torch.tensor_split(part, n, axis) if isinstance(part, Tensor) else np.array_split(part, n, axis)
 
 
 def _summed(part: Tensor, model: nn.Module, run: "Run") -> Tensor:
@@ -267,7 +275,8 @@ def _diverged(run: "Run", recipe: Recipe, epoch: int, step: int, loss: float, n_
 
 def _on(device: torch.device, batch: Batch) -> list[Tensor]:
     # "W": Arrow hands out arrays that nobody may write to, and torch knows no such tensors
-    return [torch.from_numpy(np.require(part, requirements="W")).to(device) for part in batch]
+    parts = (part if isinstance(part, Tensor) else torch.from_numpy(np.require(part, requirements="W")) for part in batch)
+    return [part.to(device) for part in parts]
 
 
 def _copy(model: nn.Module) -> Weights:

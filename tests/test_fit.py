@@ -282,6 +282,32 @@ def test_a_model_is_applied_in_pieces_where_a_batch_does_not_fit(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("most", [64, 5])
+def test_tensors_do_as_arrays_do_split_or_not(tmp_path, most):
+    def tensors(rng):
+        return ([torch.from_numpy(part) for part in batch] for batch in batches(rng))
+
+    expected = fed(Run(tmp_path, seed=1), most)
+    assert same(fed(Run(tmp_path, seed=1), most, batches=tensors), expected)
+
+
+def test_mixed_training_takes_products_of_bfloat16_and_keeps_weights_of_float32(tmp_path):
+    seen, exact = [], trained(Run(tmp_path, seed=1), Recipe(epochs=3, lr=0.01))
+
+    def loss(model, x, y):
+        made = model(x)
+        seen.append(made.dtype)
+        return ((made - y) ** 2).sum(dim=1)
+
+    model = network(run := Run(tmp_path, seed=1))
+    fit(model, batches, loss, run, Recipe(epochs=3, lr=0.01, mixed=True))
+    assert set(seen) == {torch.bfloat16}
+    for name, weights in arrays(model).items():
+        assert weights.dtype == np.float32
+        assert weights == pytest.approx(exact[name], abs=0.03)
+        assert not np.array_equal(weights, exact[name])
+
+
 def test_items_are_cut_where_they_lie(tmp_path):
     seen = []
 

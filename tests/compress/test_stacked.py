@@ -64,6 +64,14 @@ def test_a_stage_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch
         assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
+def test_mixed_training_ends_near_where_the_exact_one_does(tmp_path):
+    v = vectors(tmp_path / "v", curve())
+    params = {"sizes": [8, 2], "epochs": 20, "batch_size": 32, "lr": 0.01}
+    exact, mixed = (lost(compress(v, Params(**params, mixed=mixed), Run(tmp_path / f"{mixed}", seed=1))) for mixed in (False, True))
+    assert mixed != exact
+    assert mixed == pytest.approx(exact, rel=0.2)
+
+
 def test_a_coding_no_shorter_than_the_vector_is_refused(tmp_path):
     with pytest.raises(Fault, match="have 3 numbers, a coding of 3 is not shorter"):
         compress(vectors(tmp_path / "v", curve()), Params(sizes=[8, 3]), Run(tmp_path / "c"))
