@@ -17,10 +17,17 @@ from pipelines import coding
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
+from pipelines.kernels.uniform import clipped, codes, middles
 from pipelines.method import Knobs, Run
 
 
-class TrainingKnobs(Knobs):
+class RoundedKnobs(Knobs):
+    bits: Literal[32, 8, 6, 4, 2, 1] = (
+        32  # that each number of a coding is kept in; below 32 it is rounded to the middle of one of 2^bits cells
+    )
+
+
+class TrainingKnobs(RoundedKnobs):
     loss: Literal["squared", "cross_entropy", "cosine"] = "squared"  # cross_entropy: of numbers in [0, 1], given back by a sigmoid
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(256, ge=1)  # vectors a step
@@ -116,9 +123,10 @@ class Autoencoder(nn.Module):
         self.decoder = Transposed(self.encoder) if tied else Layers(sizes[::-1], activation, None)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
+        self.rounding: tuple[np.ndarray, np.ndarray, int] | None = None  # low, step, cells of each number of a coding that is kept
 
     def encode(self, vectors: Tensor) -> Tensor:
-        """(n, D) -> (n, K)"""
+        """(n, D) -> (n, K), as they are before they are rounded"""
         return self.encoder(self.standard(vectors))
 
     def standard(self, vectors: Tensor) -> Tensor:
@@ -143,6 +151,9 @@ class Autoencoder(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """(n, D) -> (n, K + 1): the coding, and the squared distance of the vector and its reconstruction."""
         coding = self.encode(vectors)
+        if self.rounding:
+            low, step, n_cells = self.rounding
+            coding = torch.from_numpy(middles(codes(coding.cpu().numpy(), low, step, n_cells), low, step)).to(vectors.device)
         error = ((self.decode(coding) - vectors) ** 2).sum(dim=1, keepdim=True)
         return torch.cat([coding, error], dim=1)
 
@@ -173,7 +184,7 @@ def train(
         return model.lost(batch, model.encode(batch))
 
     fit(model, lambda rng: batches(x, params.batch_size, rng), loss or lost, run, params.recipe(), n_items=len(x))
-    return write(vectors, model, variance, run)
+    return write(vectors, model, variance, run, params.bits)
 
 
 def rows_of(vectors: Vectors, run: Run) -> np.ndarray | Tensor:
@@ -194,10 +205,18 @@ def batches(x: np.ndarray | Tensor, batch_size: int, rng: np.random.Generator) -
         yield (x[places[start : start + batch_size]],)
 
 
-def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run) -> Codings:
-    """The codings of all vectors, and the model."""
+def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits: int = 32) -> Codings:
+    """The codings of all vectors, each number of them in so many bits, and the model."""
+    weights = arrays(model)
+    if bits < 32 and model.settings.get("code") != "sign":  # which are rounded already
+        (seen,) = apply(model, [(coding.drawn(vectors, run),)], run)
+        codings = seen[:, :-1]
+        low, step = (part.astype(np.float32) for part in clipped(codings, 2**bits, codings.mean(axis=0)))
+        model.rounding = low, step, 2**bits
+        model.settings["bits"] = -(-len(low) * bits // 8) * 8  # whole bytes an item
+        weights |= {"low": low, "step": step}
     coded = ((rows[:, :-1], rows[:, -1]) for rows in apply(model, ((piece,) for piece in vectors.pieces()), run))
-    return coding.write(vectors, model.settings, arrays(model), coded, variance, run)
+    return coding.write(vectors, model.settings, weights, coded, variance, run)
 
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Autoencoder:

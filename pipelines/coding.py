@@ -16,10 +16,12 @@ import numpy as np
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
+from pipelines.kernels.uniform import middles
 from pipelines.method import Run
 
 Settings = dict[str, Any]
 Weights = dict[str, np.ndarray]
+DRAWN = 20_000  # rows that ranges are chosen by
 Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
 
 
@@ -106,19 +108,38 @@ def decoder(codings: Codings) -> Decoder:
         raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
 
 
+def drawn(vectors: Vectors, run: Run) -> np.ndarray:
+    """(at most DRAWN, D): rows from which the ranges of a quantiser are chosen."""
+    n = vectors.n_rows()
+    return vectors.rows(np.sort(np.random.default_rng(run.seed).choice(n, min(n, DRAWN), replace=False)))
+
+
+def are_names(settings: Settings) -> bool:
+    """Whether the numbers of a coding only name something, a codebook's entry or a cell, so that sums and cosines of them say nothing."""
+    return settings.get("model") in ("codebooks", "scalar")
+
+
 def cost(codings: Codings) -> tuple[float, int]:
-    """Bytes of a coding, and bytes of what has to be kept once to get vectors back: all weights but the encoder's."""
+    """Bytes of a coding, and bytes of what has to be kept once to get vectors back: all weights but the encoder's and a generator's."""
     settings, weights = codings.model()
-    kept = [name for name in weights if not name.startswith("encoder") or (settings.get("tied") and name.endswith("weight"))]
+    kept = [name for name in weights if not name.startswith(("encoder", "generator")) or (settings.get("tied") and name.endswith("weight"))]
     return settings.get("bits", 32 * codings.size) / 8, sum(weights[name].nbytes for name in kept)
 
 
 def _autoencoder(settings: Settings, weights: Weights) -> Decoder:
-    import torch
-
     from pipelines.autoencoder import rebuild
 
-    model = rebuild(settings, weights)
+    return _of_network(rebuild(settings, weights))
+
+
+def _convolutional(settings: Settings, weights: Weights) -> Decoder:
+    from pipelines.convolution import rebuild
+
+    return _of_network(rebuild(settings, weights))
+
+
+def _of_network(model: Any) -> Decoder:
+    import torch
 
     @torch.no_grad()
     def back(piece: np.ndarray) -> np.ndarray:
@@ -127,4 +148,17 @@ def _autoencoder(settings: Settings, weights: Weights) -> Decoder:
     return back
 
 
-DECODERS: dict[str, Callable[[Settings, Weights], Decoder]] = {"autoencoder": _autoencoder}
+def _codebooks(settings: Settings, weights: Weights) -> Decoder:
+    from pipelines.codebooks import decoder
+
+    return decoder(settings, weights)
+
+
+def _scalar(settings: Settings, weights: Weights) -> Decoder:
+    """Weights: low and step, one for each number of a coding or one for all."""
+    return lambda codes: middles(codes, weights["low"], weights["step"])
+
+
+DECODERS: dict[str, Callable[[Settings, Weights], Decoder]] = {
+    "autoencoder": _autoencoder, "convolutional": _convolutional, "codebooks": _codebooks, "scalar": _scalar,
+}  # fmt: skip

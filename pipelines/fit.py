@@ -31,7 +31,9 @@ from pipelines.errors import Fault
 if TYPE_CHECKING:  # so that the loop runs where there is no Arrow
     from pipelines.method import Run
 
-Batch = Sequence[np.ndarray | Tensor]  # what a model is called with, and a loss after its model; tensors where they are on the device already
+Batch = Sequence[
+    np.ndarray | Tensor
+]  # what a model is called with, and a loss after its model; tensors where they are on the device already
 Axis = int | Sequence[int]  # along which a part of a batch holds its items: one for all parts, or one each
 Weights = dict[str, Tensor]
 T = TypeVar("T")

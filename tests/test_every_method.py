@@ -77,7 +77,12 @@ def finished(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
-    [pytest.param("tests/tiny/params.yaml", marks=pytest.mark.quick_slow), "experiments/forms.yaml", "experiments/vectors.yaml", "experiments/codings.yaml"],
+    [
+        pytest.param("tests/tiny/params.yaml", marks=pytest.mark.quick_slow),
+        "experiments/forms.yaml",
+        "experiments/vectors.yaml",
+        "experiments/codings.yaml",
+    ],
 )
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
     """All rows twice, in processes of other hash seeds."""

@@ -1,8 +1,10 @@
 """Vectors: one row of float32 numbers per item (word, document, image).
 
-table vectors   item, count, label or null, vector; may hold a model (context vectors, biases) and a training curve
+table vectors   item, count, label or null, vector; may hold a model (context vectors, biases) and a training curve,
+                and image.csv, which says that the vectors are images: height, width, channels
 """
 
+import csv
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +42,15 @@ class Vectors(Matrix):
                 f"{self.name}: {len(wrong):,} vectors hold a number that is not finite, first {self.items()[wrong[0]]!r}. Train it anew"
             )
         return x
+
+    def image(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of the images that the vectors are, pixel after pixel; None where they are none."""
+        path = self.folder / "image.csv"
+        if not path.exists():
+            return None
+        with path.open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        return int(row["height"]), int(row["width"]), int(row["channels"])
 
     def named(self) -> dict[str, pa.ChunkedArray]:
         """item, count and label of all rows: what stays where other numbers take the vectors' place."""

@@ -2,7 +2,8 @@
 
 reads   tokens        documents as token ids, with labels and splits
         vectors       optional: word vectors to begin with, matched to the vocabulary by the word itself
-        codings       optional, instead of vectors: their compressed form
+        codings       optional, instead of vectors: their compressed form; or those of compress' method recurrent, whose
+                      encoder, word vectors and LSTM, is then what training begins with (Dai, Le 2015)
 writes  predictions   a probability per class for each document of valid and test; the model
 source  Hochreiter, Schmidhuber 1997, with the forget gate of Gers, Schmidhuber, Cummins 2000;
         Graves, Schmidhuber 2005 for reading both ways
@@ -11,7 +12,7 @@ shapes  B documents of a batch, T tokens of the longest, D numbers a word, H = h
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +21,14 @@ from torch import Tensor, nn
 
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.predictions import Predictions
-from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
+from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
 from pipelines.labels import Split, classes_of, read, write, write_classes
 from pipelines.method import Knobs, Run
+from pipelines.reading import by_length, matched, padded, random_vectors, shuffled
 
-SPREAD = 0.3  # standard deviation of the numbers that training begins with
-POOL = 50  # batches that are sorted by length together
 PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
 
 
@@ -55,12 +55,19 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     classes = classes_of(tokens)
     train, valid, test = (read(tokens, split, classes) for split in ("train", "valid", "test"))
     prepare(run)
-    given = vectors if vectors is not None else codings
-    start = _random(tokens.n_rows("vocab"), params.vector_size, run) if given is None else _matched(tokens, given, run)
+    given, encoder = (vectors if vectors is not None else codings), _encoder(codings, params)
+    if given is None:
+        start = random_vectors(tokens.n_rows("vocab"), params.vector_size, run)
+    elif encoder:
+        start = matched(tokens, encoder.words, encoder.vectors, given.name, run, scaled=False)
+    else:
+        start = matched(tokens, given.items(), given.memmap(), given.name, run)
     model = Reader(start, len(classes), params, frozen=given is not None and not params.fine_tune)
+    if encoder:
+        model.onward.load_state_dict(encoder.layers)
 
     def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        for rows in _shuffled(train, params.batch_size, rng):
+        for rows in shuffled(train, params.batch_size, rng):
             yield *padded(train, rows, params.max_tokens, params.keep), train.class_ids[rows]
 
     def loss(model: Reader, ids: Tensor, lengths: Tensor, class_ids: Tensor) -> Tensor:
@@ -85,32 +92,29 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     return out.artifact
 
 
-def _random(n_words: int, vector_size: int, run: Run) -> np.ndarray:
-    """(V, D) float32, standard deviation SPREAD."""
-    return run.rng.normal(0, SPREAD, (n_words, vector_size)).astype(np.float32)
+class Encoder(NamedTuple):
+    words: list[str]
+    vectors: np.ndarray  # (n, D) float32
+    layers: dict[str, Tensor]  # of Reader.onward
 
 
-def _matched(tokens: Tokens, given: Vectors | Codings, run: Run) -> np.ndarray:
-    """(V, D) float32: the given vector of each word of the vocabulary, zeros for a word that has none.
-
-    All are scaled by one factor, to a standard deviation of SPREAD: how long a method makes its
-    vectors says nothing of the words, and would act as another learning rate.
-    """
-    words, count = tokens.words(), tokens.vocab().column("count").to_numpy()
-    row_of = {item: row for row, item in enumerate(given.items())}
-    rows = np.array([row_of.get(word, -1) for word in words])
-    found = rows >= 0
-    if not found.any():
-        raise Fault(
-            f"{run.name}: none of the {len(words)} words of {tokens.name} is in {given.name}, whose first items are "
-            f"{', '.join(map(repr, given.items()[:3]))}. Take vectors that were made from these tokens, or spelled the same way"
-        )
-    run.say(
-        f"{found.sum()} of {len(words)} words have a vector in {given.name}, {count[found].sum() / count.sum():.1%} of the running text"
-    )
-    matrix = np.zeros((len(words), given.size), np.float32)
-    matrix[found] = given.memmap()[rows[found]]
-    return matrix * np.float32(SPREAD / max(matrix[found].std(), 1e-12))
+def _encoder(codings: Codings | None, params: Params) -> Encoder | None:
+    """That of a sequence autoencoder; None for codings of another kind. Raises Fault where it does not fit the knobs."""
+    if codings is None or not (codings.folder / "model.json").exists():
+        return None
+    settings, weights = codings.model()
+    if settings.get("model") != "recurrent":
+        return None
+    wanted = {**{knob: settings["params"][knob] for knob in ("hidden_size", "num_layers")}, "bidirectional": False}
+    faults = [
+        f"{codings.name}: its encoder has {knob} {value}, this row {getattr(params, knob)}. Say {knob}: {str(value).lower()}"
+        for knob, value in wanted.items()
+        if getattr(params, knob) != value
+    ]
+    if faults:
+        raise Fault(faults)
+    layers = {name.removeprefix("encoder."): torch.from_numpy(array) for name, array in weights.items() if name.startswith("encoder.")}
+    return Encoder(settings["words"], weights["embedding.weight"], layers)
 
 
 class Reader(nn.Module):
@@ -167,41 +171,10 @@ def _take(x: Tensor, place: Tensor) -> Tensor:
     return x.gather(0, place.expand(-1, -1, x.shape[2]))
 
 
-def _shuffled(split: Split, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The rows of each batch: all documents once, in an order of chance, similar lengths together.
-
-    Sorted by length within a pool of many batches, so that little of a batch is padding.
-    """
-    order = rng.permutation(len(split))
-    n_tokens, pool = np.diff(split.offsets), POOL * batch_size
-    ordered = [part[np.argsort(n_tokens[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))]
-    cut = [rows for part in ordered for rows in np.split(part, range(batch_size, len(part), batch_size))]
-    for i in rng.permutation(len(cut)):
-        yield cut[i]
-
-
-def padded(split: Split, rows: np.ndarray, max_tokens: int, keep: str) -> tuple[np.ndarray, np.ndarray]:
-    """Some documents as a block.
-
-    Returns:
-        (T, B) int32 token ids, UNKNOWN_ID beyond a document's end, and (B,) int64 lengths, at least 1: a
-        document without words is one unknown word.
-    """
-    whole = np.diff(split.offsets)[rows]
-    lengths = np.minimum(whole, max_tokens)
-    head = {"head": lengths, "tail": 0 * lengths, "both": (lengths + 1) // 2}[keep]  # tokens before those that are left out
-    place = np.arange(max(lengths.max(initial=1), 1))[:, None]  # (T, 1)
-    inside = place < lengths  # (T, B)
-    ids = np.full(inside.shape, UNKNOWN_ID, np.int32)
-    ids[inside] = split.values[(split.offsets[rows] + place + (place >= head) * (whole - lengths))[inside]]
-    return ids, np.maximum(lengths, 1)
-
-
 def probabilities(model: Reader, split: Split, params: Params, run: Run) -> np.ndarray:
     """(n, C) float32, in the split's order."""
     result = np.empty((len(split), model.decision.out_features), np.float32)
-    order = np.argsort(np.diff(split.offsets), kind="stable")  # longest together, so that little is padding
-    parts = [order[start : start + params.batch_size] for start in range(0, len(order), params.batch_size)]
+    parts = by_length(split, params.batch_size)
     blocks = (padded(split, rows, params.max_tokens, params.keep) for rows in parts)
     for rows, logs in zip(parts, apply(model, blocks, run, item_axis=(1, 0)), strict=True):
         result[rows] = np.exp(logs)

@@ -8,6 +8,8 @@ source  Tissier, Gravier, Habrard 2019: codes are the signs of W x, reconstructi
 shapes  N items, D = vector_size, K = n_bits
 """
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -22,6 +24,7 @@ PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 
 class Params(TrainingKnobs):
     n_bits: int = Field(128, ge=8, le=4096, multiple_of=8)
+    bits: Literal[1] = 1  # of a number
     weight: float = Field(0.01, ge=0)  # of the penalty
 
 

@@ -36,6 +36,7 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
 
     def make(*args: Any, **network: Any) -> Autoencoder:
         model = Autoencoder(*args, **network)
+        model.settings["activity"] = params.activity
         nn.init.constant_(model.encoder[-1].bias, math.log(params.activity / (1 - params.activity)))  # begins at the target
         return model
 

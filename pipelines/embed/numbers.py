@@ -1,13 +1,13 @@
 """Numbers: a matrix of features as it is, for what compresses vectors; nothing is trained.
 
 reads   source       Parquet files, a row an item: numeric columns, or one column of lists; or `digits`
-writes  vectors      one float32 vector per row, in the files' order, with its label; count is 0
+writes  vectors      one float32 vector per row, in the files' order, with its label; count is 0; image.csv where rows are images
 source  `digits`: Alpaydin, Kaynak 1998, the 1,797 test digits as scikit-learn has them: 8 x 8 pixels of 0 to 16
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,13 +33,14 @@ class Params(Knobs):
     columns: list[str] = Field([])  # or columns of numbers; with neither, all numeric columns but id and label
     id: str | None = None  # none: row 1, row 2 ... of the file
     label: str | None = None
+    shape: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=2, max_length=3)  # of images: height, width[, channels]
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
         if self.column and self.columns:
             raise ValueError("column names a column of lists, columns several of numbers. Name one or the other")
-        if self.source == DIGITS and (self.column or self.columns or self.id or self.label):
-            raise ValueError(f"source {DIGITS} has no columns to name")
+        if self.source == DIGITS and (self.column or self.columns or self.id or self.label or self.shape):
+            raise ValueError(f"source {DIGITS} has no columns to name, and a shape of its own")
         return self
 
 
@@ -58,6 +59,7 @@ def embed(params: Params, run: Run) -> Vectors:
     pieces = digits() if params.source == DIGITS else parquet(where_from.files(params.source, run, (".parquet",), params.sha256), params)
     wrong: list[str] = []
     n_wrong, names = 0, None
+    shape = [8, 8] if params.source == DIGITS else params.shape
     with run.open(Vectors) as out:
         for piece in pieces:
             names = names or piece.names
@@ -72,6 +74,12 @@ def embed(params: Params, run: Run) -> Vectors:
             raise Fault(f"{n_wrong:,} cells are no finite float32, first {'; '.join(wrong)}. Fill them, or leave these rows out")
         if names is None:
             raise Fault(f"source {params.source} has no rows")
+        if shape:
+            height, width, channels = [*shape, 1][:3]
+            if height * width * channels != len(names):
+                said = " x ".join(map(str, shape))
+                raise Fault(f"{run.name}: rows have {len(names)} numbers, images of {said} have {height * width * channels}. Mend shape")
+            out.csv("image", [{"height": height, "width": width, "channels": channels}])
     return out.artifact
 
 

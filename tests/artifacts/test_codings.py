@@ -94,7 +94,12 @@ def test_codings_that_differ_pass_and_those_of_one_point_close_the_gate(tmp_path
     matrix = np.random.default_rng(0).normal(size=(200, 4))
     assert failing(codings(tmp_path / "good", matrix)) == {}
     collapsed = closing(codings(tmp_path / "bad", np.ones((200, 4))))
-    assert {"norm", "effective_rank", "near_identical"} <= set(collapsed)
+    assert {"effective_rank", "near_identical"} <= set(collapsed)
+
+
+def test_codes_of_bits_pass_though_they_are_all_of_one_length(tmp_path):
+    bits = np.where(np.random.default_rng(0).random((200, 64)) < 0.5, -1, 1)
+    assert failing(codings(tmp_path / "good", bits)) == {}
 
 
 def test_a_coordinate_that_is_the_same_for_all_is_a_warning_that_names_it(tmp_path):

@@ -8,8 +8,9 @@ from torch import nn
 
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
-from pipelines.classify import tfidf_logreg
+from pipelines.classify import lstm, tfidf_logreg
 from pipelines.classify.lstm import Params, Reader, classify, padded, probabilities, rebuild
+from pipelines.compress import recurrent
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
@@ -225,6 +226,46 @@ def test_both_vectors_and_codings_are_refused(tmp_path):
     )
     with pytest.raises(Fault, match=r"either vectors \(vectors/v\) or codings \(codings/c\), not both"):
         classify(toy, SMALL, Run(tmp_path / "p"), vectors=v, codings=c)
+
+
+def begun(toy, params, folder, monkeypatch, **given):
+    """The weights of the model as training gets it."""
+    found = {}
+
+    def stopped(model, *args, **more):
+        found.update({name: weights.clone().numpy() for name, weights in model.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lstm, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        classify(toy, params, Run(folder, seed=1), **given)
+    return found
+
+
+def test_it_begins_with_the_encoder_of_a_sequence_autoencoder(tmp_path, monkeypatch):
+    theirs = [w for w in WORDS if w != "film"] + ["elsewhere"]  # other words, in another order
+    read_before = tokens(tmp_path / "s", [("train", None, ids) for *_, ids in orders(20)], theirs)
+    knobs = {"hidden_size": 7, "num_layers": 2, "vector_size": 5}
+    codings = recurrent.compress(read_before, recurrent.Params(**knobs, coding_size=3, epochs=1), Run(tmp_path / "c", seed=2))
+    weights = codings.model()[1]
+    start = begun(tokens(tmp_path / "t", orders(20)), Params(**knobs), tmp_path / "p", monkeypatch, codings=codings)
+    for word, vector in zip(WORDS, start["embedding.weight"], strict=True):
+        assert np.array_equal(vector, weights["embedding.weight"][theirs.index(word)] if word in theirs else np.zeros(5))
+    for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        for layer in range(2):
+            assert np.array_equal(start[f"onward.{layer}.{name}"], weights[f"encoder.{layer}.{name}"])
+
+
+def test_an_encoder_of_another_shape_is_refused(tmp_path):
+    toy = tokens(tmp_path / "t", orders(20))
+    codings = recurrent.compress(toy, recurrent.Params(hidden_size=7, epochs=1), Run(tmp_path / "c", seed=2))
+    with pytest.raises(Fault) as caught:
+        classify(toy, Params(hidden_size=8, num_layers=2, bidirectional=True), Run(tmp_path / "p"), codings=codings)
+    assert caught.value.faults == [
+        "codings/c: its encoder has hidden_size 7, this row 8. Say hidden_size: 7",
+        "codings/c: its encoder has num_layers 1, this row 2. Say num_layers: 1",
+        "codings/c: its encoder has bidirectional False, this row True. Say bidirectional: false",
+    ]
 
 
 def test_vectors_of_other_words_are_refused(tmp_path):

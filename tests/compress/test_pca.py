@@ -47,6 +47,18 @@ def test_the_directions_are_kept_once(tmp_path, vectors):
     assert cost(made) == (12, 4 * (3 * 6 + 6 + 6 + 1))  # directions, decoder's bias, mean, scale
 
 
+@pytest.mark.parametrize(("bits", "item"), [(8, 3), (4, 2), (1, 1)])
+def test_numbers_of_a_coding_are_rounded_to_cells_and_cost_so_many_bits_in_whole_bytes(tmp_path, vectors, bits, item):
+    exact, made = (compress(vectors, Params(coding_size=3, bits=n), Run(tmp_path / str(n), seed=1)) for n in (32, bits))
+    assert cost(made) == (item, cost(exact)[1] + 4 * 2 * 3)
+    assert all(len(np.unique(column)) <= 2**bits for column in made.matrix().T)
+    step = made.model()[1]["step"]
+    inside = np.abs(exact.matrix() - exact.matrix().mean(axis=0)) < step * 2**bits / 2
+    assert (np.abs(made.matrix() - exact.matrix()) <= step / 2 * 1.001)[inside].all()
+    off = ((decode(made) - X) ** 2).sum(axis=1)
+    assert made.read(columns=["error"]).column("error").to_numpy() == pytest.approx(off, rel=1e-3, abs=1e-3)
+
+
 @pytest.mark.parametrize("solver", ["exact", "randomised"])
 def test_the_same_bytes_for_any_number_of_threads(tmp_path, vectors, solver):
     made = [compress(vectors, Params(coding_size=3, solver=solver), Run(tmp_path / str(n), seed=1, threads=n)) for n in (1, 2)]

@@ -71,6 +71,7 @@ def test_the_digits_are_64_pixels_of_0_to_16_with_the_digit_as_label(tmp_path):
     ]  # fmt: skip
     assert (vectors.profile()["n_not_finite"] == 0).all()
     assert sources(Params()) == []
+    assert vectors.image() == (8, 8, 1)
     again = embed(Params(), Run(tmp_path / "again" / "digits", seed=2))
     assert layout.hash_path(again.folder) == layout.hash_path(vectors.folder)
 
@@ -78,6 +79,14 @@ def test_the_digits_are_64_pixels_of_0_to_16_with_the_digit_as_label(tmp_path):
 def test_rows_of_many_batches_come_in_order(tmp_path):
     values = np.arange(1, 10_001, dtype=np.float64)
     assert (vectors_of(tmp_path, {"x": values}).matrix()[:, 0] == values).all()
+
+
+def test_rows_are_images_where_a_shape_says_so(tmp_path):
+    columns = {f"p{i}": [i, 0] for i in range(6)}
+    assert vectors_of(tmp_path, columns).image() is None
+    assert vectors_of(tmp_path, columns, shape=[1, 2, 3]).image() == (1, 2, 3)
+    with pytest.raises(Fault, match="rows have 6 numbers, images of 2 x 2 have 4. Mend shape"):
+        vectors_of(tmp_path, columns, shape=[2, 2])
 
 
 # what is no matrix
@@ -125,7 +134,7 @@ def test_a_file_that_is_cut_is_named(tmp_path):
         embed(Params(source=str(source)), Run(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("knobs", [{"column": "v", "columns": ["a"], "source": "x.parquet"}, {"label": "target"}])
+@pytest.mark.parametrize("knobs", [{"column": "v", "columns": ["a"], "source": "x.parquet"}, {"label": "target"}, {"shape": [8, 8]}])
 def test_knobs_that_contradict_each_other_are_refused(knobs):
     with pytest.raises(ValidationError):
         Params(**knobs)

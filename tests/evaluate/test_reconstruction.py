@@ -66,3 +66,11 @@ def test_codings_of_other_items_are_refused_all_at_once(tmp_path):
         f"codings/{name}: 1 of its items are not in vectors/v, first {name!r}. Name the vectors that it was made from"
         for name in ("x", "y")
     ]
+
+
+def test_a_row_whose_errors_are_no_distances_is_refused(tmp_path):
+    with Run(tmp_path / "c").open(Codings) as out:
+        out.append(item=WORDS, coding=MATRIX[:, :2], error=np.ones(80))
+        out.model({"model": "recurrent"}, {"decoder.weight": np.zeros((2, 6), np.float32)})
+    with pytest.raises(Fault, match="codings/c: its errors are nats a token"):
+        evaluate(make_vectors(tmp_path / "v"), [out.artifact], Params(), Run(tmp_path / "out", seed=1))
