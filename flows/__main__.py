@@ -368,9 +368,10 @@ def export(
 
 @app.command()
 def neighbours(
-    row: Annotated[str, typer.Argument(help="A row of embed.")],
+    row: Annotated[str, typer.Argument(help="A row of embed, or compress/ROW.")],
     words: Annotated[list[str], typer.Argument(help="Unknown ones are made of letter n-grams, by rows that hold some.", metavar="WORD...")],
     k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
+    exact: Annotated[str | None, typer.Option(help="With compress/ROW: the best by codings, again by this row of embed.")] = None,
     sentences: Annotated[
         list[str] | None,
         typer.Option("--in", help="The words as they stand in it, by a row of bilm; as often as you like.", metavar="SENTENCE"),
@@ -380,11 +381,45 @@ def neighbours(
     from pipelines.use import neighbours as asking
 
     _in_project()
-    found = asking.in_sentences(ROOT, row, words, sentences, k) if sentences else asking.neighbours(ROOT, row, words, k)
+    if row.startswith("compress/"):
+        if sentences:
+            raise Fault("--in: codings have no sentences. Name a row of bilm")
+        found = asking.by_codings(ROOT, row.removeprefix("compress/"), words, k, exact)
+    elif exact:
+        raise Fault(f"--exact is for codings, and {row} is a row of embed, which is exact. Leave it out, or name compress/ROW")
+    elif sentences:
+        found = asking.in_sentences(ROOT, row, words, sentences, k)
+    else:
+        found = asking.neighbours(ROOT, row, words, k)
     for it in found:
         print(f"{it.word}{f' ({it.origin})' * bool(it.origin)}: {', '.join(f'{word} {cosine:.3f}' for word, cosine in it.near)}")
         if it.elsewhere:
             print(f"  itself {', '.join(f'{where} {cosine:.3f}' for where, cosine in it.elsewhere)}")
+
+
+@app.command()
+def generate(
+    row: Annotated[str, typer.Argument(help="A row of compress.")],
+    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 1,
+    ends: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--between", help="From the coding of one item in even steps to that of another, of any row.", metavar="ITEM ITEM"),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many of the nearest items are shown.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write codings and vectors there, and show none.", metavar="FILE.parquet")] = None,
+) -> None:
+    """Draw new codings, of a row of variational or adversarial, and show what they are nearest to when decoded."""
+    from pipelines.use import generate as making
+
+    _in_project()
+    made = making.between(ROOT, row, *ends, n) if ends else making.drawn(ROOT, row, n, seed)
+    if out:
+        making.write(made, out)
+        print(out)
+        return
+    for name, items in zip(made.names, making.near(ROOT, row, made.vector, k), strict=True):
+        print(f"{name}: {', '.join(f'{item} {cosine:.3f}' for item, cosine in items)}")
 
 
 @app.command()

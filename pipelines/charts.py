@@ -3,14 +3,20 @@
 Every function takes plain data and gives Markup; all text that comes from data is escaped.
 """
 
+import base64
 import math
 import re
+import struct
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 MOST_CLASSES = 120  # of a confusion matrix that is drawn
+CLASSES_NAMED = 20  # on a map
+COLOURS_OF_DOTS = 10
 NODE = (134, 46)  # width, height of a box of the graph
 GAP = (34, 12)
 
@@ -103,13 +109,16 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Mar
     return _svg(width, height, parts, "chart", ", ".join(series) + f" over {x_label}")
 
 
-def histogram(borders: Sequence[float], counts: dict[str, Sequence[int]], x_label: str, log: bool = False) -> Markup:
+def histogram(
+    borders: Sequence[float], counts: dict[str, Sequence[int]], x_label: str, log: bool = False, mark: float | None = None
+) -> Markup:
     """Outlines of histograms over the same bins, each as shares of its own rows.
 
     Args:
         borders: of the bins, one more than there are bins.
         counts: name -> rows in each bin.
         log: bins grow with their numbers, so the axis does.
+        mark: where a line stands, such as a target.
     """
     width, height, left, right, top, bottom = 340, 200, 46, 18, 10, 34
     shares = {name: [n / max(sum(row), 1) for n in row] for name, row in counts.items()}
@@ -125,12 +134,17 @@ def histogram(borders: Sequence[float], counts: dict[str, Sequence[int]], x_labe
         y = place(borders[0], tick)[1]
         parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - right))
         parts.append(_text(left - 6, y + 3.5, f"{tick:.0%}" if ticks[1] >= 0.01 else f"{tick:.1%}", "dim", anchor="end"))
+    if mark is not None:
+        x = place(mark, 0)[0]
+        parts.append(
+            Markup('<path class="target" d="M{:.1f} {}V{}"><title>{}</title></path>').format(x, top, height - bottom, figure(mark))
+        )
     marks = [10.0**power for power in range(math.ceil(x0), math.floor(x1) + 1)] if log else nice(borders[0], borders[-1])
     if log and len(marks) < 2:
         marks = [borders[0], borders[-1]]
-    for mark in marks:
-        if borders[0] <= mark <= borders[-1]:
-            parts.append(_text(place(mark, 0)[0], height - bottom + 15, figure(mark), "dim", anchor="middle"))
+    for value in marks:
+        if borders[0] <= value <= borders[-1]:
+            parts.append(_text(place(value, 0)[0], height - bottom + 15, figure(value), "dim", anchor="middle"))
     parts.append(_text((left + width - right) / 2, height - 4, x_label, "dim", anchor="middle"))
     for i, (name, row) in enumerate(shares.items()):
         path = f"M{place(borders[0], 0)[0]:.1f} {place(borders[0], 0)[1]:.1f}"
@@ -156,6 +170,47 @@ def interval(value: float, low: float | None, high: float | None, span: tuple[fl
     parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="8" r="3.5"/>').format(x(value)))
     said = figure(value) + (f", 95 % interval {figure(low)} to {figure(high)}" if low is not None and high is not None else "")
     return _svg(width, height, [Markup("<title>{}</title>").format(said), *parts], "interval", said)
+
+
+def scatter(places: np.ndarray, classes: Sequence[str]) -> Markup:
+    """A dot a row, (n, 2), in its class's colour; each class is named in the midst of its own, up to CLASSES_NAMED of them.
+
+    The axes are not drawn: they have no unit.
+    """
+    side, edge = 340, 8
+    low = places.min(axis=0)
+    at = edge + (places - low) / max(float((places.max(axis=0) - low).max()), 1e-9) * (side - 2 * edge)
+    parts, names, of = [], sorted(set(classes)), np.array(classes)
+    for i, name in enumerate(names):
+        # a line of no length with round ends is a dot, in a tenth of a circle's bytes
+        dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in at[of == name].tolist())
+        parts.append(Markup('<path class="dots d{}" d="{}"><title>{}</title></path>').format(i % COLOURS_OF_DOTS, dots, name))
+    for name in names[:CLASSES_NAMED]:
+        x, y = np.median(at[of == name], axis=0).tolist()
+        parts.append(_text(x, y + 4, _short(name, 16), "class", anchor="middle"))
+    return _svg(side, side, parts, "chart", f"map of {len(at)} items of {len(names)} classes")
+
+
+def strip(images: np.ndarray, low: float, high: float) -> str:
+    """The address of a PNG that holds images side by side, a clear pixel between two.
+
+    Args:
+        images: (n, height, width, 1 or 3); values of `low` are black, of `high` white or full colour.
+    """
+    n, height, width, _ = images.shape
+    shades = np.clip((images - low) / max(high - low, 1e-30) * 255 + 0.5, 0, 255).astype(np.uint8)
+    cells = np.zeros((height, n, width + 1, 4), np.uint8)
+    cells[:, :, :width, :3] = shades.transpose(1, 0, 2, 3)
+    cells[:, :, :width, 3] = 255
+    lines = cells.reshape(height, -1, 4)[:, :-1]
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", lines.shape[1], height, 8, 6, 0, 0, 0)  # 8 bits of red, green, blue and alpha
+    pixels = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines), 9)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def heat_map(labels: Sequence[str], cells: dict[tuple[int, int], int]) -> Markup:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipelines import charts, layout
+from pipelines import charts, layout, report_codings
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.corpus import SPLITS, Corpus
 from pipelines.artifacts.counts import Counts
@@ -48,6 +48,11 @@ METRICS: dict[str, tuple[int, str]] = {
     "accuracy_majority": (0, "what always naming the most frequent class would reach"),
     "macro_f1": (1, "F1, every class weighing the same"),
     "log_loss": (-1, "nats; how surprised the classifier was by the truth"),
+    "recall": (1, "share of the nearest by the vectors that the codings find"),
+    "recall_reranked": (1, "as recall, where the vectors order the best that the codings find"),
+    "coherence": (1, "mean NPMI of a topic's top words"),
+    "diversity": (1, "different words among all top words"),
+    "accuracy_gain": (1, "accuracy over the rival's, same draws"),
     "explained_variance": (1, "share of the vectors' variance that the codings keep"),
     "mean_squared_error": (-1, "of each number of a vector"),
     "bytes_per_item": (-1, "of a coding"),
@@ -114,15 +119,17 @@ def gather(root: Path) -> dict[str, Any]:
     dag = _or_missing(missing, {}, load_yaml, root / layout.DAG)
     stages = [stage for stage in (_stage(root, item, params) for item in (dag.get("stages") or {}).values()) if stage]
     missing += [f"{stage.key} is missing. Run: dvc repro" for stage in stages if stage.artifact is None]
+    world = _or_missing(missing, World(), lambda: World(**(params.get("run") or {})))
     tables = {stage.row: (stage, frame) for stage, frame in _read_each(stages, Scores, missing, lambda scores: scores.frame())}
     return {
         "missing": missing,
-        "world": _or_missing(missing, World(), lambda: World(**(params.get("run") or {}))),
+        "world": world,
         "stages": stages,
         "corpora": [(stage.row, facts) for stage, facts in _read_each(stages, Corpus, missing, _splits)],
         "tokens": [(stage.row, facts) for stage, facts in _read_each(stages, Tokens, missing, _token_facts)],
         "settings": _settings(stages),
         "collisions": [(stage.row, facts) for stage, facts in _read_each(stages, Counts, missing, _collisions)],
+        **_codings(stages, missing, world.seed),
         "scores": tables,
         "best": [line for stage, frame in tables.values() for line in _best(stage.row, frame)],
         "curves": [(stage.key, stage.artifact.curve()) for stage in stages if stage.artifact and stage.artifact.curve()],
@@ -237,6 +244,24 @@ def _collisions(counts: Counts) -> dict[str, int] | None:
     return {key: int(value) for key, value in rows[0].items()} if rows else None
 
 
+def _codings(stages: Sequence[Stage], missing: list[str], seed: int) -> dict[str, Any]:
+    """Images beside their reconstructions, maps of what has classes, and how active sparse codings are."""
+    shown: dict[str, list[Any]] = {"images": [], "maps": [], "activities": []}
+    made = {stage.key: stage.artifact for stage in stages if stage.artifact}
+    shorter = [
+        stage
+        for stage in stages
+        if isinstance(stage.artifact, Codings) and _or_missing(missing, False, report_codings.whole, stage.artifact)
+    ]
+    for key, vectors in made.items():
+        of = [stage.artifact for stage in shorter if key in stage.reads]
+        if isinstance(vectors, Vectors) and of:
+            shown["images"].append(_or_missing(missing, None, report_codings.images, vectors, of, seed))
+            shown["maps"] += [_or_missing(missing, None, report_codings.map_of, it, vectors, seed) for it in (vectors, *of)]
+    shown["activities"] = [_or_missing(missing, None, report_codings.activity, stage.artifact) for stage in shorter]
+    return {name: [it for it in found if it] for name, found in shown.items()}
+
+
 def _settings(stages: Sequence[Stage]) -> list[dict[str, str]]:
     """Of each classifier, whether it is inductive or transductive, and by which rows."""
     rows = {stage.key: Read(stage.verb, stage.method, stage.written, stage.reads) for stage in stages}
@@ -296,10 +321,15 @@ def page(run: dict[str, Any]) -> str:
     stages = run["stages"]
     times = [stage.seconds for stage in stages if stage.seconds is not None]
     evaluations = [_evaluation(stage, frame) for stage, frame in run["scores"].values()]
+    sources = [row for row, _ in run["corpora"]] or [
+        stage.row for stage in stages if isinstance(stage.artifact, Vectors) and not stage.reads
+    ]
     return jinja.get_template("report.html.j2").render(
         **run,
+        title=", ".join(sources),
         graph=_graph(stages) if stages else "",
         evaluations=evaluations,
+        sparse=[{**it, "pictures": report_codings.pictures(it)} for it in run["activities"]],
         charts=[{"of": key, **chart} for key, curve in run["curves"] for chart in charts.curves(curve)],
         total_seconds=sum(times),
         gate_seconds=sum(stage.gate.seconds or 0 for stage in stages),

@@ -1,4 +1,4 @@
-"""Neighbours: the words that lie nearest to a word: one that has a vector, one made of its letter n-grams, or one in a sentence."""
+"""Neighbours: the words that lie nearest to a word: one that has a vector or a coding, one made of its letter n-grams, or one in a sentence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,21 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines import layout
+from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.nearest import rows_of, unit
 from pipelines.lookup import lookup
+from pipelines.search import Index, reranked
 from pipelines.use.in_context import sentences
+
+MORE = 10  # times as many as are asked for are chosen by codings, where vectors then put them in order
 
 
 class Asked(NamedTuple):
     word: str
-    origin: str  # of its vector; empty where it is the word's own
+    origin: str  # of its vector, or what its coding was compared by; empty where the vector is the word's own
     near: list[tuple[str, float]]  # words and their cosines, the nearest first
     elsewhere: list[tuple[str, float]]  # the same word in other sentences
 
@@ -32,9 +36,41 @@ def neighbours(root: Path, row: str, words: Sequence[str], k: int) -> list[Asked
             f"{vectors.name} has no vector of {word!r}, and no letter n-grams to make one of. Look for another word, or in a row of fasttext"
             for word in lost
         )
-    near = _near(vectors, found.vector, found.row, k)
+    near = nearest_to(vectors, found.vector, found.row, k)
     origins = np.where(found.composed, "made of its letter n-grams", "")
     return [Asked(*each, []) for each in zip(words, origins.tolist(), near, strict=True)]
+
+
+def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | None = None) -> list[Asked]:
+    """By a row of compress; with `exact`, a row of embed, the best by its codings are put in order by its cosines.
+
+    Raises:
+        Fault: with all words that have no coding; vectors of other words.
+    """
+    codings = Codings(root / layout.artifact("codings", row))
+    items = codings.items()
+    known = rows_of(words, items)
+    lost = [word for word, there in zip(words, known, strict=True) if there < 0 or items[there] == UNKNOWN]
+    if lost:
+        raise Fault(f"{codings.name} has no coding of {word!r}. Look for another word" for word in lost)
+    candidates = np.array([i for i, item in enumerate(items) if item != UNKNOWN])
+    own, index, origin = np.searchsorted(candidates, known), Index(codings, candidates), ""
+    most = len(candidates) - 1
+    found, cosine = index.nearest(own, min(k * MORE if exact else k, most))
+    if exact:
+        vectors = Vectors(root / layout.artifact("vectors", exact))
+        if vectors.items() != items:
+            raise Fault(f"{vectors.name}: its items are not those of {codings.name}. Name the vectors that were coded")
+        origin = f", the first {found.shape[1]:,} again by {vectors.name}"
+        needed = np.unique(np.append(found, own))
+        directions = unit(vectors.rows(candidates[needed]))
+        found, cosine = reranked(np.searchsorted(needed, found), directions[np.searchsorted(needed, own)], directions, k)
+        found = needed[found]
+    near = [
+        [(items[candidates[i]], float(value)) for i, value in zip(places, values, strict=True)]
+        for places, values in zip(found.tolist(), cosine.tolist(), strict=True)
+    ]
+    return [Asked(word, f"by {index.by}{origin}", each, []) for word, each in zip(words, near, strict=True)]
 
 
 def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str], k: int) -> list[Asked]:
@@ -51,7 +87,7 @@ def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str
         cut = "; ".join(" ".join(sentence.words) for sentence in read)
         raise Fault(f"{word!r} is no token of the sentences, which are cut into: {cut}. Write one in which it stands" for word in lost)
     found = np.stack(vector)  # (n, D)
-    near = _near(vectors, found, rows_of([word for word, _ in asked], vectors.items()), k)
+    near = nearest_to(vectors, found, rows_of([word for word, _ in asked], vectors.items()), k)
     alike = unit(found) @ unit(found).T
     return [
         Asked(word, origin, near[i], [(asked[j][1], float(alike[i, j])) for j in range(len(asked)) if j != i and asked[j][0] == word])
@@ -59,7 +95,7 @@ def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str
     ]
 
 
-def _near(vectors: Vectors, asked: np.ndarray, own: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
+def nearest_to(vectors: Vectors, asked: np.ndarray, own: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
     """The words nearest to each vector, (n, D); `own`, (n,), are the rows of the words themselves, or -1."""
     items, directions = vectors.items(), unit(asked)
     cosine = np.concatenate([directions @ unit(piece).T for piece in vectors.pieces()], axis=1)

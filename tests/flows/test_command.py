@@ -5,19 +5,22 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import psutil
 import pytest
 
 from pipelines import layout
+from tests.matrices import vectors_of
 from tests.scratch import wordloom
 from tests.spelled import spelled
+from tests.use.test_neighbours import coded
 
 
 @pytest.mark.parametrize(
     "args",
     [
         "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "new x", "compare", "final x", "report",
-        "runs", "export counts w w.npz", "neighbours w word",
+        "runs", "export counts w w.npz", "neighbours w word", "generate w",
     ],
 )  # fmt: skip
 def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):
@@ -42,6 +45,27 @@ def test_neighbours_says_of_which_word_and_export_gives_its_files(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
         outputs.append(done.stdout)
     assert outputs == ["sea: pea 0.000\nlea (made of its letter n-grams): sea 0.894\n", "v.missing.txt\nv.vec\n"]
+
+
+def test_codings_are_asked_as_compress_row_and_again_by_vectors(tmp_path):
+    (tmp_path / "params.yaml").write_text("compress: {}")
+    coded(tmp_path, {"sea": [1, 1], "pea": [1, -1], "ox": [-1, -1]})
+    vectors_of(tmp_path / layout.artifact("vectors", "v"), ["sea", "pea", "ox"], np.array([[1, 0], [0, 1], [0.6, 0.8]]))
+    outputs = []
+    for args in (
+        ["compress/b", "sea"],
+        ["compress/b", "sea", "-k", "1", "--exact", "v"],
+        ["v", "sea", "--exact", "v"],
+        ["compress/b", "a", "--in", "a"],
+    ):
+        done = subprocess.run(wordloom("neighbours", *args), cwd=tmp_path, capture_output=True, text=True)
+        outputs.append(done.stdout or done.stderr)
+    assert outputs == [
+        "sea (by Hamming distance): pea 0.000, ox -1.000\n",
+        "sea (by Hamming distance, the first 2 again by vectors/v): ox 0.600\n",
+        "fault: --exact is for codings, and v is a row of embed, which is exact. Leave it out, or name compress/ROW\n",
+        "fault: --in: codings have no sentences. Name a row of bilm\n",
+    ]
 
 
 # stands for our packages: `python -m pipelines report` writes report.html

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from pipelines import layout
+from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.nearest import unit
+from pipelines.method import Run
 from pipelines.use.in_context import sentences
-from pipelines.use.neighbours import in_sentences, neighbours
+from pipelines.use.neighbours import by_codings, in_sentences, neighbours
+from tests.matrices import vectors_of
 from tests.spelled import spelled
 
 WORDS = {"sea": [1.0, 0.0], "pea": [0.0, 2.0], "<unk>": [1.0, 0.0], "ox": [-1.0, 0.0]}
@@ -28,6 +31,36 @@ def test_all_words_that_have_no_vector_are_named(tmp_path):
     with pytest.raises(Fault) as fault:
         neighbours(tmp_path, "v", ["cow", "sea", "gnu"], 2)
     assert [line.split(",")[0] for line in fault.value.faults] == ["vectors/v has no vector of 'cow'", "vectors/v has no vector of 'gnu'"]
+
+
+BITS = {"sea": [1, 1, 1, 1], "pea": [1, 1, 1, -1], "<unk>": [1, 1, 1, 1], "ox": [1, 1, -1, -1], "fox": [-1, -1, -1, -1]}
+
+
+def coded(root, bits):
+    with Run(root / layout.artifact("codings", "b")).open(Codings) as out:
+        out.append(item=list(bits), coding=np.array(list(bits.values())), error=np.ones(len(bits)))
+        out.model({"code": "sign"}, {})
+
+
+def test_bits_answer_by_how_many_differ_and_vectors_put_the_best_in_order(tmp_path):
+    coded(tmp_path, BITS)
+    (sea,) = by_codings(tmp_path, "b", ["Sea"], 10)
+    assert (sea.word, sea.origin) == ("Sea", "by Hamming distance")
+    assert sea.near == [("pea", 0.5), ("ox", 0.0), ("fox", -1.0)]
+    vectors_of(tmp_path / layout.artifact("vectors", "v"), list(WORDS), np.array(list(WORDS.values())))
+    with pytest.raises(Fault, match="vectors/v: its items are not those of codings/b"):
+        by_codings(tmp_path, "b", ["sea"], 1, "v")
+    vectors_of(tmp_path / layout.artifact("vectors", "w"), list(BITS), np.array([*WORDS.values(), [0.6, 0.8]]))
+    (sea,) = by_codings(tmp_path, "b", ["sea"], 2, "w")
+    assert sea.near == [("fox", pytest.approx(0.6)), ("pea", pytest.approx(0))]
+    assert sea.origin == "by Hamming distance, the first 3 again by vectors/w"
+
+
+def test_all_words_that_have_no_coding_are_named(tmp_path):
+    coded(tmp_path, BITS)
+    with pytest.raises(Fault) as fault:
+        by_codings(tmp_path, "b", ["cow", "sea", "<unk>"], 1)
+    assert [line.split(".")[0] for line in fault.value.faults] == ["codings/b has no coding of 'cow'", "codings/b has no coding of '<unk>'"]
 
 
 def test_a_word_in_sentences_has_neighbours_of_each_place_and_is_compared_with_itself_elsewhere(trained):

@@ -1,0 +1,308 @@
+"""The table at equal bytes: every way to code word vectors, at 8 to 512 bytes a word, decoder included.
+
+python -m benchmarks.codings [ROW ...] [--bytes 8 16 ...] [--folder build/codings] [--front] [--lstm]
+
+Needs WORDLOOM_DATA with wikipedia/, wordsim/, analogy/ and imdb/. Word vectors (skip-gram, D = 300) are trained on Wikipedia
+once and kept in --folder, as is the result of every row: a run that was stopped goes on where it was, and the table is
+made of all results there are. A row is given the longest coding with which codes and decoder together, divided by the
+words, take no more than so many bytes. Reconstructions are then scored as any vectors are: variance explained, people's word
+pairs, Google's analogies among the 30,000 most frequent words, and IMDb: logistic regression on the mean of a review's word
+vectors, accuracy on a fifth of train (test is never read). Numbers of an autoencoder's or PCA's coding are kept in 8 bits each, where
+nothing else is said.
+
+The rows that no other beats in bytes and a score are run with two more seeds: --front. The best three of each size by IMDb's figure
+start an LSTM, too: --lstm.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.measure import THREADS, measure, text
+from benchmarks.vectors import PAIRS, mean_of, scores
+from pipelines import coding
+from pipelines.artifacts.tokens import Tokens
+from pipelines.artifacts.vectors import Vectors
+from pipelines.classify import lstm
+from pipelines.compress import (
+    additive_quantisation,
+    adversarial,
+    binary,
+    codebook,
+    contractive,
+    denoising,
+    greedy,
+    linear,
+    pca,
+    pca_between_removals,
+    product_quantisation,
+    scalar_quantisation,
+    sparse_kl,
+    sparse_l1,
+    stacked,
+    tied,
+    variational,
+)
+from pipelines.embed import decoded, skipgram
+from pipelines.ingest import imdb
+from pipelines.method import Run
+from pipelines.tokenize import words
+
+D = 300
+BYTES = [8, 16, 32, 64, 128, 512]
+TRAINED = {"epochs": 40, "batch_size": 512}
+TESTS = [*PAIRS, "Google", "IMDb"]
+
+
+class Shape(NamedTuple):
+    """What a row asks for, and how many bytes its decoder has: None where no such coding exists."""
+
+    knobs: dict[str, Any]
+    item: float  # bytes
+    decoder: float
+
+
+def of_numbers(make: Callable[[int], dict[str, Any]], decoder: Callable[[int], int], bits: int = 8, most: int = D - 1) -> list[Shape]:
+    """Codings of 1, 2, ... numbers; `decoder` counts its numbers, to which the ranges of the codings' come where they are rounded."""
+    return [Shape(make(k), k * bits / 8, 4 * (decoder(k) + 2 * k * (bits < 32))) for k in range(1, most + 1)]
+
+
+def shallow(k: int) -> int:
+    return k * D + 2 * D + 1  # weights, bias, mean, scale
+
+
+def hidden(k: int) -> int:
+    """Of a deep autoencoder: so wide that its decoder leaves half of the bytes to codes."""
+    return min(max(2 * k, 64), 256)
+
+
+def deep(k: int) -> int:
+    h = hidden(k)
+    return k * h + h + h * D + 2 * D + 1
+
+
+def books(bits: int, rotated: int = 0) -> Callable[[int], int]:
+    return lambda m: 2**bits * -(-D // m) * m + rotated * D * m * -(-D // m)
+
+
+# name -> (module, the shapes it can take)
+ROWS: dict[str, tuple[Any, list[Shape]]] = {
+    "pca, 32 bits": (pca, of_numbers(lambda k: {"coding_size": k}, shallow, 32)),
+    **{
+        f"pca, {bits} bits": (pca, of_numbers(lambda k, bits=bits: {"coding_size": k, "bits": bits}, shallow, bits))
+        for bits in (8, 4, 2, 1)
+    },
+    "pca_between_removals": (pca_between_removals, of_numbers(lambda k: {"coding_size": k, "remove": 3, "bits": 8}, shallow, most=D - 6)),
+    "linear": (linear, of_numbers(lambda k: {**TRAINED, "coding_size": k, "bits": 8}, shallow)),
+    "tied": (tied, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "stacked": (stacked, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "greedy": (greedy, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "denoising": (denoising, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "contractive": (contractive, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
+    "sparse_l1": (sparse_l1, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
+    "sparse_kl": (sparse_kl, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
+    "variational": (variational, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "adversarial": (adversarial, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "binary": (binary, [Shape({**TRAINED, "n_bits": n}, n / 8, 4 * shallow(n)) for n in range(8, 4097, 8)]),
+    # beyond so many parts hours of training
+    "codebook": (codebook, [Shape({"n_parts": m, "bits": 4}, m / 2, 4 * 16 * D * m) for m in range(2, 50, 2)]),
+    "additive_quantisation": (additive_quantisation, [Shape({"n_parts": m, "bits": 4}, m / 2, 4 * 16 * D * m) for m in range(2, 50, 2)]),
+    "product_quantisation, 8 bits": (product_quantisation, [Shape({"n_parts": m, "bits": 8, "rotate": False}, m, 4 * books(8)(m)) for m in range(1, D + 1)]),
+    "product_quantisation, 4 bits": (product_quantisation, [Shape({"n_parts": m, "bits": 4, "rotate": False}, m / 2, 4 * books(4)(m)) for m in range(2, D + 1, 2)]),
+    "product_quantisation, rotated, 8 bits": (product_quantisation, [Shape({"n_parts": m, "bits": 8}, m, 4 * books(8, 1)(m)) for m in range(1, D + 1)]),
+    "product_quantisation, rotated, 4 bits": (product_quantisation, [Shape({"n_parts": m, "bits": 4}, m / 2, 4 * books(4, 1)(m)) for m in range(2, D + 1, 2)]),
+    "scalar_quantisation": (scalar_quantisation, [Shape({"bits": bits}, -(-D * bits // 8), 8 * D) for bits in (1, 2, 4, 6, 8)]),
+}  # fmt: skip
+
+
+def longest(name: str, budget: int, n_words: int) -> Shape | None:
+    """The shape whose codes and decoder come nearest to the budget from below; of two that do, the one with more bits of codes."""
+    fit = [shape for shape in ROWS[name][1] if shape.item + shape.decoder / n_words <= budget]
+    return max(fit, key=lambda shape: (round(shape.item + shape.decoder / n_words), shape.item), default=None)
+
+
+def reviews(folder: Path, items: list[str]) -> tuple[Any, np.ndarray, np.ndarray]:
+    """IMDb's train part: (n, V) shares of each review's running words, (n,) whether it is positive, (n,) whether it is of validation."""
+    from scipy import sparse
+
+    if not (folder / "reviews.npz").exists():
+        table = pq.read_table(Path(os.environ["WORDLOOM_DATA"]) / "imdb" / "train.parquet")
+        row_of, ids, offsets = {word: i for i, word in enumerate(items)}, [], [0]
+        for review in table["text"].to_pylist():
+            ids += [row_of[word] for word in re.findall("[a-z0-9]+", review.lower()) if word in row_of]
+            offsets.append(len(ids))
+        x = sparse.csr_array((np.ones(len(ids), np.float32), ids, offsets), (len(offsets) - 1, len(items)))
+        x.sum_duplicates()
+        sparse.save_npz(folder / "reviews.npz", sparse.diags_array(1 / np.maximum(x.sum(axis=1), 1)) @ x)
+    label = (
+        np.array(pq.read_table(Path(os.environ["WORDLOOM_DATA"]) / "imdb" / "train.parquet", columns=["label"])["label"].to_pylist())
+        == "pos"
+    )
+    held_out = np.random.default_rng(0).random(len(label)) < 0.2
+    return sparse.csr_array(sparse.load_npz(folder / "reviews.npz")), label, held_out
+
+
+def sentiment(vectors: Vectors, folder: Path) -> tuple[float, float]:
+    """(accuracy on validation, half-width of its 95 % interval)"""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    shares, label, held_out = reviews(folder, vectors.items())
+    x = StandardScaler().fit_transform((shares @ vectors.matrix()).astype(np.float64))
+    right = (LogisticRegression(C=0.1, max_iter=300).fit(x[~held_out], label[~held_out]).predict(x) == label)[held_out].mean()
+    return float(right), 1.96 * float(np.sqrt(right * (1 - right) / held_out.sum()))
+
+
+def train(folder: Path) -> Iterator[None]:
+    """The vectors that all rows code."""
+    tokens, _ = text(folder)
+    yield None
+    skipgram.embed(tokens, skipgram.Params(vector_size=D), Run(folder / "vectors", "embed/skipgram", seed=1, threads=THREADS, show=True))
+    yield None
+
+
+def code(name: str, knobs: dict[str, Any], folder: Path, out: Path, seed: int) -> Iterator[float | None]:
+    """Codes all words; gives the seconds that encoding took, with the errors and the writing, less those of decoding."""
+    module, _ = ROWS[name]
+    spent, write = [0.0], coding.write
+
+    def timed(vectors, settings, weights, coded, variance, run):
+        began = time.perf_counter()
+        artifact = write(vectors, settings, weights, coded, variance, run)
+        spent[0] = time.perf_counter() - began
+        return artifact
+
+    coding.write = timed
+    run = Run(out, f"compress/{name}", seed=seed, threads=THREADS)
+    yield None
+    module.compress(Vectors(folder / "vectors"), module.Params(**knobs), run)
+    yield spent[0]
+
+
+def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | None:
+    """One row at one size, of the folder or new; None where it has no coding so small."""
+    vectors = Vectors(folder / "vectors")
+    shape = longest(name, budget, vectors.n_rows()) if name in ROWS else Shape({}, 4 * D, 0)
+    if shape is None:
+        return None
+    place = folder / "results" / f"{name}, {budget}, {seed}.json"
+    if place.exists() and (kept := json.loads(place.read_text()))["knobs"] == shape.knobs:
+        return kept
+    found = {"name": name, "budget": budget, "seed": seed, "knobs": shape.knobs, "bytes": shape.item, "decoder": 0.0, "variance": 1.0}
+    if name in ROWS:
+        cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
+        codings = coding.Codings(folder / "codings")
+        began = time.perf_counter()
+        vectors = decoded.embed(codings, decoded.Params(), Run(folder / "decoded"), Vectors(folder / "vectors"))
+        decoding = time.perf_counter() - began
+        item, decoder = coding.cost(codings)
+        error = codings.read(columns=["error"]).column("error").to_numpy().sum(dtype=np.float64)
+        x = Vectors(folder / "vectors").matrix().astype(np.float64)
+        found |= {
+            "bytes": item, "decoder": decoder / len(x), "variance": 1 - error / ((x - x.mean(axis=0)) ** 2).sum(),
+            "training": cost.wall - cost.result, "encode": len(x) / max(cost.result - decoding, 1e-9), "decode": len(x) / decoding,
+        }  # fmt: skip
+    found |= {"scores": {**scores(vectors, folder, seed=1), "IMDb": sentiment(vectors, folder)}}
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(json.dumps(found))
+    return found
+
+
+def front(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that no other beats in bytes and in one of the scores."""
+
+    def beaten(one: dict[str, Any], test: str) -> bool:
+        size, score = one["bytes"] + one["decoder"], one["scores"][test][0]
+        return any(it["bytes"] + it["decoder"] <= size and it["scores"][test][0] > score for it in found)
+
+    return [one for one in found if not all(beaten(one, test) for test in TESTS)]
+
+
+def table(found: list[list[dict[str, Any]]]) -> str:
+    """A line for each row at each size, of all its seeds."""
+    head = ["codes", "bytes", "with the decoder", "variance", *TESTS, "training, s", "encode, words/s", "decode, words/s"]
+    lines = [head, ["---", *["--:"] * (len(head) - 1)]]
+    for seeds in found:
+        one = seeds[0]
+        cells = [
+            one["name"],
+            f"{one['bytes']:g}",
+            f"{one['bytes'] + one['decoder']:.1f}",
+            f"{np.mean([it['variance'] for it in seeds]):.3f}",
+        ]
+        for test in TESTS:
+            cells.append(
+                mean_of([tuple(it["scores"][test]) for it in seeds], "{:.1%}".format if test in ("Google", "IMDb") else "{:.3f}".format)
+            )
+        speed = [f"{one['training']:.0f}", f"{one['encode']:,.0f}", f"{one['decode']:,.0f}"] if "training" in one else ["", "", ""]
+        lines.append([*cells, *speed])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def tokens_of_reviews(folder: Path) -> Tokens:
+    if not (folder / "reviews" / "manifest.json").exists() and not (folder / "reviews").exists():
+        source = str(Path(os.environ["WORDLOOM_DATA"]) / "imdb")
+        corpus = imdb.ingest(imdb.Params(source=source), Run(folder / "imdb", seed=1, threads=THREADS))
+        words.tokenize(corpus, words.Params(min_count=10, max_vocab=40_000), Run(folder / "reviews", threads=THREADS))
+    return Tokens(folder / "reviews")
+
+
+def read(folder: Path, name: str, budget: int, seed: int) -> float:
+    """Accuracy on IMDb's validation of an LSTM that begins with these reconstructions, and does not train them further."""
+    place = folder / "results" / f"{name}, {budget}, {seed}, lstm.json"
+    if not place.exists():
+        vectors = Vectors(folder / "vectors")
+        if name in ROWS:
+            next(steps := code(name, longest(name, budget, vectors.n_rows()).knobs, folder, folder / "codings", seed))
+            next(steps)
+            vectors = decoded.embed(coding.Codings(folder / "codings"), decoded.Params(), Run(folder / "decoded"), vectors)
+        run = Run(folder / "lstm", "classify/lstm", seed=seed, threads=THREADS, show=True)
+        lstm.classify(tokens_of_reviews(folder), lstm.Params(epochs=4, fine_tune=False), run, vectors)
+        place.write_text(json.dumps(max(point["valid_accuracy"] for point in run.curve)))
+    return json.loads(place.read_text())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[])
+    parser.add_argument("--bytes", type=int, nargs="+", choices=BYTES, default=BYTES)
+    parser.add_argument("--folder", type=Path, default=Path("build/codings"))
+    parser.add_argument("--front", action="store_true", help="seeds 2 and 3 of the rows that no other beats")
+    parser.add_argument("--lstm", action="store_true", help="an LSTM on the best three rows of each size")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if not (asked.folder / "vectors" / "vectors.parquet").exists():
+        measure(train, asked.folder)
+    found = [[result("vectors as they are", 4 * D, 1, asked.folder)]]
+    for budget in asked.bytes:
+        for name in asked.rows or ROWS:
+            if one := result(name, budget, 1, asked.folder):
+                found.append([one])
+                print(table([[one]]).splitlines()[-1], file=sys.stderr, flush=True)
+    if asked.front:
+        best = [(one["name"], one["budget"]) for one in front([it for (it,) in found[1:]])]
+        for seeds in found:
+            name, budget = seeds[0]["name"], seeds[0]["budget"]
+            seeds += [result(name, budget, seed, asked.folder) for seed in (2, 3) if (name, budget) in best]
+    print(table(found))
+    if asked.lstm:
+        print("\n| codes | with the decoder | LSTM, IMDb |\n| --- | --: | --: |")
+        print(f"| vectors as they are | {4 * D} | {read(asked.folder, '', 4 * D, 1):.1%} |")
+        for budget in asked.bytes:
+            of_size = sorted((it for it, *_ in found[1:] if it["budget"] == budget), key=lambda it: -it["scores"]["IMDb"][0])
+            for one in of_size[:3]:
+                accuracy = read(asked.folder, one["name"], budget, 1)
+                print(f"| {one['name']} | {one['bytes'] + one['decoder']:.1f} | {accuracy:.1%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
