@@ -109,6 +109,41 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Mar
     return _svg(width, height, parts, "chart", ", ".join(series) + f" over {x_label}")
 
 
+def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str) -> Markup:
+    """A named dot for each (name, x, y), x above 0 and drawn by its logarithm; a line joins those that none beats in both: low x, high y."""
+    width, height, left, top, bottom = 520, 300, 46, 14, 34
+    x0, x1 = _span([math.log10(x) for _, x, _ in named])
+    y0, y1 = _span([y for *_, y in named])
+    ticks = nice(y0, y1)
+    y0, y1 = min(y0, ticks[0]), max(y1, ticks[-1])
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        right = width - left - 110  # room for the last one's name
+        return left + (math.log10(x) - x0) / (x1 - x0) * right, top + (y1 - y) / (y1 - y0) * (height - top - bottom)
+
+    parts = []
+    for tick in ticks:
+        y = place(10**x0, tick)[1]
+        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - 10))
+        parts.append(_text(left - 6, y + 3.5, f"{tick:g}", "dim", anchor="end"))
+    for tick in (10**power * step for power in range(math.floor(x0), math.ceil(x1) + 1) for step in (1, 2, 5)):
+        if x0 <= math.log10(tick) <= x1:
+            parts.append(_text(place(tick, y0)[0], height - bottom + 15, f"{tick:g}", "dim", anchor="middle"))
+    parts.append(_text((left + width) / 2, height - 4, f"{x_label}; up: {y_label}", "dim", anchor="middle"))
+    front: list[tuple[str, float, float]] = []
+    for point in sorted(named, key=lambda it: (it[1], -it[2])):
+        if not front or point[2] > front[-1][2]:
+            front.append(point)
+    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(x, y) for _, x, y in front))
+    parts.append(Markup('<path class="line s0" d="{}"/>').format(path))
+    for name, x, y in named:
+        px, py = place(x, y)
+        dot = Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title></circle>')
+        parts.append(dot.format(0 if (name, x, y) in front else 1, px, py, f"{name}: {figure(x)} {x_label}, {y_label} {figure(y)}"))
+        parts.append(_text(px + 6, py + 3.5, _short(name, 20), "dim"))
+    return _svg(width, height, parts, "chart", f"{y_label} over {x_label} of {', '.join(name for name, *_ in named)}")
+
+
 def histogram(
     borders: Sequence[float], counts: dict[str, Sequence[int]], x_label: str, log: bool = False, mark: float | None = None
 ) -> Markup:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -56,6 +57,7 @@ METRICS: dict[str, tuple[int, str]] = {
     "explained_variance": (1, "share of the vectors' variance that the codings keep"),
     "mean_squared_error": (-1, "of each number of a vector"),
     "bytes_per_item": (-1, "of a coding"),
+    "whole_bytes": (-1, "of a coding and its share of the decoder"),
     "ratio": (1, "times smaller than the vectors, decoder included"),
     "nearest_cosine": (0, "mean cosine of a word and its nearest neighbour"),
     "hubness": (-1, "skewness of how often a word is a neighbour; 0 is even"),
@@ -388,7 +390,38 @@ def _evaluation(stage: Stage, frame: pd.DataFrame) -> dict[str, Any]:
         "confusions": charts.confusions(_read_csv(folder / "confusion.csv")),
         "classes": _read_csv(folder / "classes.csv"),
         "neighbours": _neighbours(_read_csv(folder / "neighbours.csv")),
+        "topics": _grouped(_read_csv(folder / "topics.csv"), "of"),
+        "few_labels": _few_labels(_read_csv(folder / "few_labels.csv")),
+        "sizes": _sizes(frame),
     }
+
+
+def _grouped(rows: list[dict[str, str]], key: str) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(row)
+    return found
+
+
+def _sizes(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of codings whose cost is known: the variance they keep over bytes an item, decoder included, a chart for each vectors."""
+    shown = []
+    for on, rows in frame[frame["metric"].isin(["explained_variance", "whole_bytes"])].groupby("on", sort=False):
+        wide = rows.pivot_table(index="of", columns="metric", values="value", sort=False).dropna()
+        if len(wide) > 2 and wide.shape[1] == 2:
+            named = [(of.rpartition("/")[2], it["whole_bytes"], it["explained_variance"]) for of, it in wide.iterrows()]
+            shown.append({"on": on, "picture": charts.points(named, "bytes an item, decoder included", "variance kept")})
+    return shown
+
+
+def _few_labels(rows: list[dict[str, str]]) -> dict[str, Any] | None:
+    """Mean accuracy over the number of labels, a line for each way to learn."""
+    ways: dict[str, dict[float, list[float]]] = {}
+    for row in rows:
+        sizes = ways.setdefault(f"{row['of'].rpartition('/')[2]}, {row['classifier']}", {})
+        sizes.setdefault(float(row["labels"]), []).append(float(row["accuracy"]))
+    series = {way: [(size, float(np.mean(found))) for size, found in sizes.items()] for way, sizes in ways.items()}
+    return {"names": list(series), "picture": charts.lines(series, "labels")} if series else None
 
 
 def _card(rows: pd.DataFrame, sign: int) -> dict[str, Any]:

@@ -39,6 +39,8 @@ def pictures():
     yield charts.lines({EVIL: [(1, 0.5), (2, 0.4)], "flat": [(1, 0.1)]}, EVIL)
     yield charts.lines({"one point": [(1, 3.0)]}, "epoch")
     yield charts.lines({"long": [(i, i * 0.1) for i in range(100)]}, "step")
+    yield charts.points([(EVIL, 8, 0.5), ("b", 512, 0.9), ("c", 600, 0.7)], "bytes", EVIL)
+    yield charts.points([("one", 3, 0.5)], "bytes", "kept")
     yield charts.interval(0.5, 0.4, 0.6, (0, 1))
     yield charts.interval(0.5, None, None, (0, 1))
     yield charts.heat_map([EVIL, "b"], {(0, 0): 3, (0, 1): 1})
@@ -61,6 +63,20 @@ def test_a_graph_draws_every_stage_and_every_edge_between_its_boxes():
     right = {str(float(rect.get("x")) + float(rect.get("width"))).removesuffix(".0") for rect in frames}
     assert len(ends) == 2
     assert all(numbers[0] in right for numbers in ends)
+
+
+def test_a_line_joins_the_points_that_none_beats_in_both(tmp_path):
+    named = [("small", 10, 0.2), ("beaten", 100, 0.1), ("large", 1000, 0.9), ("dear", 2000, 0.9)]
+    tree = ElementTree.fromstring(charts.points(named, "bytes", "kept"))
+    best, others = (
+        [dot.find("title").text.partition(":")[0] for dot in tree.iter("circle") if dot.get("class") == s] for s in ("s0", "s1")
+    )
+    assert (best, others) == (["small", "large"], ["beaten", "dear"])
+    (line,) = [path.get("d") for path in tree.iter("path") if path.get("class") == "line s0"]
+    at = {dot.find("title").text.partition(":")[0]: f"{dot.get('cx')} {dot.get('cy')}" for dot in tree.iter("circle")}
+    assert line == f"M{at['small']}L{at['large']}"
+    x = {name: float(place.partition(" ")[0]) for name, place in at.items()}
+    assert x["large"] - x["beaten"] == pytest.approx(x["beaten"] - x["small"], abs=0.2)  # a power of ten is as wide as another
 
 
 def test_an_interval_lies_where_its_numbers_say():

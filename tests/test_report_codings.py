@@ -11,10 +11,11 @@ import pytest
 
 from pipelines import charts, layout
 from pipelines.artifacts.codings import Codings
+from pipelines.artifacts.scores import Scores, columns
 from pipelines.coding import decode
 from pipelines.compress import pca, sparse_kl, variational
 from pipelines.method import Run
-from pipelines.report import gather, page
+from pipelines.report import Stage, gather, page
 from pipelines.report_codings import activity, images, map_of
 from pipelines.report_text import markdown
 from tests.matrices import vectors_of
@@ -152,3 +153,26 @@ def test_codings_whose_model_is_broken_are_told_and_the_rest_is_shown(root, tmp_
     assert [line["of"] for line in run["images"][0]["lines"]] == ["codings/pca", "codings/vae"]
     assert [it["of"] for it in run["maps"]] == ["vectors/signs", "codings/pca", "codings/vae"]
     assert page(run)
+
+
+def test_what_beside_scores_of_sizes_topics_and_few_labels_is_drawn(tmp_path):
+    from pipelines.report import _evaluation
+
+    with Run(tmp_path / "x").open(Scores) as out:
+        rows = [
+            {"of": f"codings/{name}", "on": "vectors/v", "metric": metric, "value": value, "n": 9}
+            for name, size, kept in (("small", 8, 0.5), ("large", 64, 0.9), ("poor", 64, 0.4))
+            for metric, value in (("explained_variance", kept), ("whole_bytes", size))
+        ]
+        out.append(**columns(rows))
+        out.csv("topics", [{"of": "codings/a", "topic": 2, "coherence": "0.3", "words": "sea <b>ship"}])
+        lines = [(1, 10, 0.5), (2, 10, 0.7), (1, 50, 0.8)]
+        out.csv("few_labels", [{"of": "vectors/v", "classifier": "logistic", "draw": d, "labels": n, "accuracy": a} for d, n, a in lines])
+    stage = Stage("evaluate", "x", [], artifact=out.artifact)
+    shown = _evaluation(stage, out.artifact.frame())
+    (sizes,) = shown["sizes"]
+    assert sizes["on"] == "vectors/v"
+    assert sizes["picture"].count("<circle") == 3
+    assert [row["words"] for row in shown["topics"]["codings/a"]] == ["sea <b>ship"]
+    assert shown["few_labels"]["names"] == ["v, logistic"]
+    assert "v, logistic, labels 10: 0.600" in shown["few_labels"]["picture"]  # the mean of two draws

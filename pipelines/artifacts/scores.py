@@ -22,7 +22,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "spearman": (-1.0, 1.0), "spearman_all": (-1.0, 1.0), "nearest_cosine": (-1.0, 1.0), "explained_variance": (-np.inf, 1.0),
     "spearman_composed": (-1.0, 1.0), "recall": UNIT, "recall_reranked": UNIT, "coherence": (-1.0, 1.0), "diversity": UNIT,
     "accuracy_gain": (-1.0, 1.0), "probability": UNIT, "probability_ratio": (0.0, np.inf),
-    "log_loss": (0.0, np.inf), "mean_squared_error": (0.0, np.inf), "bytes_per_item": (0.0, np.inf), "ratio": (0.0, np.inf),
+    "log_loss": (0.0, np.inf), "mean_squared_error": (0.0, np.inf), "bytes_per_item": (0.0, np.inf), "whole_bytes": (0.0, np.inf), "ratio": (0.0, np.inf),
 }  # fmt: skip
 ROUNDING = 1e-6
 

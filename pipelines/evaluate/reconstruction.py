@@ -3,8 +3,8 @@
 reads   vectors   what was compressed
         codings   one or more compressions of them, each with the squared error of every item
 writes  scores    explained_variance, 1 for codings that lose nothing, 0 for ones that know only the mean;
-                  mean_squared_error of a number; bytes_per_item; ratio, how many times smaller it all is,
-                  the decoder's weights counted in
+                  mean_squared_error of a number; bytes_per_item; whole_bytes, with an equal share of the
+                  decoder's weights; ratio, how many times smaller it all is, these weights counted in
 source  Jolliffe 2002, ch. 6: the share of variance kept; the decoder counted, as Shu, Nakayama 2018 count it
 shapes  N items, D = vector_size
 """
@@ -80,4 +80,5 @@ def _figures(error: np.ndarray, away: np.ndarray, coding: Codings, vectors: Vect
     note = f"{coding.size} numbers, where the vector has {size}: {size * FLOAT_BYTES} bytes"
     yield {"metric": "bytes_per_item", "value": each, "note": note}
     whole = len(error) * each + decoder
+    yield {"metric": "whole_bytes", "value": whole / len(error), "note": f"{decoder:,} bytes of decoder, shared out"}
     yield {"metric": "ratio", "value": len(error) * size * FLOAT_BYTES / whole, "note": f"{decoder:,} bytes of decoder counted in"}

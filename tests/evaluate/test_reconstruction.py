@@ -47,6 +47,7 @@ def test_the_decoder_counts_in_the_ratio_and_the_encoder_does_not(tmp_path):
     seen = figures(evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "out", seed=1)))
     assert seen["codings/c", "bytes_per_item"]["value"] == 8
     assert seen["codings/c", "ratio"]["value"] == pytest.approx(80 * 24 / (80 * 8 + 48))
+    assert seen["codings/c", "whole_bytes"]["value"] == pytest.approx(8 + 48 / 80)
     assert seen["codings/c", "ratio"]["note"] == "48 bytes of decoder counted in"
 
 
