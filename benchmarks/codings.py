@@ -50,6 +50,7 @@ from pipelines.compress import (
     sparse_l1,
     stacked,
     tied,
+    transform_coding,
     variational,
 )
 from pipelines.embed import decoded, skipgram
@@ -73,7 +74,7 @@ class Shape(NamedTuple):
 
 def of_numbers(make: Callable[[int], dict[str, Any]], decoder: Callable[[int], int], bits: int = 8, most: int = D - 1) -> list[Shape]:
     """Codings of 1, 2, ... numbers; `decoder` counts its numbers, to which the ranges of the codings' come where they are rounded."""
-    return [Shape(make(k), k * bits / 8, 4 * (decoder(k) + 2 * k * (bits < 32))) for k in range(1, most + 1)]
+    return [Shape(make(k), -(-k * bits // 8), 4 * (decoder(k) + 2 * k * (bits < 32))) for k in range(1, most + 1)]
 
 
 def shallow(k: int) -> int:
@@ -101,6 +102,8 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
         f"pca, {bits} bits": (pca, of_numbers(lambda k, bits=bits: {"coding_size": k, "bits": bits}, shallow, bits))
         for bits in (8, 4, 2, 1)
     },
+    # at most a component and 32 levels for each bit
+    "transform_coding": (transform_coding, [Shape({"n_bits": n}, n / 8, 4 * (32 * n + min(n, D) * D + D)) for n in range(8, 2401, 8)]),
     "pca_between_removals": (pca_between_removals, of_numbers(lambda k: {"coding_size": k, "remove": 3, "bits": 8}, shallow, most=D - 6)),
     "linear": (linear, of_numbers(lambda k: {**TRAINED, "coding_size": k, "bits": 8}, shallow)),
     "tied": (tied, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),

@@ -116,7 +116,7 @@ def drawn(vectors: Vectors, run: Run) -> np.ndarray:
 
 def are_names(settings: Settings) -> bool:
     """Whether the numbers of a coding only name something, a codebook's entry or a cell, so that sums and cosines of them say nothing."""
-    return settings.get("model") in ("codebooks", "scalar")
+    return settings.get("model") in ("codebooks", "scalar", "transform")
 
 
 def cost(codings: Codings) -> tuple[float, int]:
@@ -159,6 +159,13 @@ def _scalar(settings: Settings, weights: Weights) -> Decoder:
     return lambda codes: middles(codes, weights["low"], weights["step"])
 
 
+def _transform(settings: Settings, weights: Weights) -> Decoder:
+    """Weights: levels, those of each number one after the other; bits, (K,); directions, (K, D); mean."""
+    first = np.concatenate([[0], np.cumsum(1 << weights["bits"].astype(np.int64))[:-1]])
+    return lambda codes: weights["levels"][first + codes.astype(np.int64)] @ weights["directions"] + weights["mean"]
+
+
 DECODERS: dict[str, Callable[[Settings, Weights], Decoder]] = {
     "autoencoder": _autoencoder, "convolutional": _convolutional, "codebooks": _codebooks, "scalar": _scalar,
+    "transform": _transform,
 }  # fmt: skip
