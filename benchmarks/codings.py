@@ -102,8 +102,8 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
         f"pca, {bits} bits": (pca, of_numbers(lambda k, bits=bits: {"coding_size": k, "bits": bits}, shallow, bits))
         for bits in (8, 4, 2, 1)
     },
-    # at most a component and 32 levels for each bit
-    "transform_coding": (transform_coding, [Shape({"n_bits": n}, n / 8, 4 * (32 * n + min(n, D) * D + D)) for n in range(8, 2401, 8)]),
+    # which components have bits hangs on the vectors: at least a third as many as there are bits, as long as there are any
+    "transform_coding": (transform_coding, [Shape({"n_bits": n}, n / 8, 4 * (min(n / 3, D) + 1) * D) for n in range(8, 2401, 8)]),
     "pca_between_removals": (pca_between_removals, of_numbers(lambda k: {"coding_size": k, "remove": 3, "bits": 8}, shallow, most=D - 6)),
     "linear": (linear, of_numbers(lambda k: {**TRAINED, "coding_size": k, "bits": 8}, shallow)),
     "tied": (tied, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
@@ -127,10 +127,10 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
 }  # fmt: skip
 
 
-def longest(name: str, budget: int, n_words: int) -> Shape | None:
-    """The shape whose codes and decoder come nearest to the budget from below; of two that do, the one with more bits of codes."""
+def fitting(name: str, budget: int, n_words: int) -> list[Shape]:
+    """The shapes within the budget, the longest first; of two as long, the one with more bits of codes."""
     fit = [shape for shape in ROWS[name][1] if shape.item + shape.decoder / n_words <= budget]
-    return max(fit, key=lambda shape: (round(shape.item + shape.decoder / n_words), shape.item), default=None)
+    return sorted(fit, key=lambda shape: (round(shape.item + shape.decoder / n_words), shape.item), reverse=True)
 
 
 def reviews(folder: Path, items: list[str]) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -194,28 +194,30 @@ def code(name: str, knobs: dict[str, Any], folder: Path, out: Path, seed: int) -
 def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | None:
     """One row at one size, of the folder or new; None where it has no coding so small."""
     vectors = Vectors(folder / "vectors")
-    shape = longest(name, budget, vectors.n_rows()) if name in ROWS else Shape({}, 4 * D, 0)
-    if shape is None:
-        return None
     place = folder / "results" / f"{name}, {budget}, {seed}.json"
-    if place.exists() and (kept := json.loads(place.read_text()))["knobs"] == shape.knobs:
-        return kept
-    found = {"name": name, "budget": budget, "seed": seed, "knobs": shape.knobs, "bytes": shape.item, "decoder": 0.0, "variance": 1.0}
+    if place.exists():
+        return json.loads(place.read_text())
+    found = {"name": name, "budget": budget, "seed": seed, "knobs": {}, "bytes": 4 * D, "decoder": 0.0, "variance": 1.0}
     if name in ROWS:
-        cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
-        codings = coding.Codings(folder / "codings")
-        vectors = decoded.embed(codings, decoded.Params(), Run(folder / "decoded"), Vectors(folder / "vectors"))
+        for shape in fitting(name, budget, vectors.n_rows()):
+            cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
+            codings = coding.Codings(folder / "codings")
+            item, decoder = coding.cost(codings)
+            if item + decoder / vectors.n_rows() <= budget:  # a decoder whose size hangs on the data may turn out larger than the least
+                break
+        else:
+            return None
         began = time.perf_counter()
-        for _ in coding.decoded(codings):  # the second time, so that all is imported and read
+        for _ in coding.decoded(codings):
             pass
         decoding = time.perf_counter() - began
-        item, decoder = coding.cost(codings)
         error = codings.read(columns=["error"]).column("error").to_numpy().sum(dtype=np.float64)
-        x = Vectors(folder / "vectors").matrix().astype(np.float64)
+        x = vectors.matrix().astype(np.float64)
         found |= {
-            "bytes": item, "decoder": decoder / len(x), "variance": 1 - error / ((x - x.mean(axis=0)) ** 2).sum(),
+            "knobs": shape.knobs, "bytes": item, "decoder": decoder / len(x), "variance": 1 - error / ((x - x.mean(axis=0)) ** 2).sum(),
             "training": cost.wall - cost.result, "encode": len(x) / max(cost.result - decoding, 1e-9), "decode": len(x) / decoding,
         }  # fmt: skip
+        vectors = decoded.embed(codings, decoded.Params(), Run(folder / "decoded"), vectors)
     found |= {"scores": {**scores(vectors, folder, seed=1), "IMDb": sentiment(vectors, folder)}}
     place.parent.mkdir(exist_ok=True)
     place.write_text(json.dumps(found))
@@ -267,7 +269,7 @@ def read(folder: Path, name: str, budget: int, seed: int) -> float:
     if not place.exists():
         vectors = Vectors(folder / "vectors")
         if name in ROWS:
-            next(steps := code(name, longest(name, budget, vectors.n_rows()).knobs, folder, folder / "codings", seed))
+            next(steps := code(name, result(name, budget, seed, folder)["knobs"], folder, folder / "codings", seed))
             next(steps)
             vectors = decoded.embed(coding.Codings(folder / "codings"), decoded.Params(), Run(folder / "decoded"), vectors)
         run = Run(folder / "lstm", "classify/lstm", seed=seed, threads=THREADS, show=True)
