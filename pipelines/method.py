@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -32,6 +32,7 @@ R = TypeVar("R")
 # how far above the loss before the first step a training may be on its way, and at its end. On texts of 240 tokens rates twice the
 # usual ones rose to 3.3 of it and ended at .5; with the usual batch none that stayed finite ended above 1.1, but for softmax
 RISES, ENDS = 4.0, 1.5
+LOSSES = 3  # so often are the values that a map shares sent again, after a worker of a cluster died with them
 
 
 class Knobs(BaseModel):
@@ -88,7 +89,7 @@ class Run:
         """For one of several trainings within this run: a checkpoint and a curve of its own; chance and the rest as here."""
         part = copy.copy(self)
         part.name = f"{self.name}, {name}"
-        part.checkpoint = Checkpoint(self.checkpoint.folder and self.checkpoint.folder / name, self.checkpoint.writes)
+        part.checkpoint = type(self.checkpoint)(self.checkpoint.folder and self.checkpoint.folder / name, self.checkpoint.writes)
         part.curve = []
         return part
 
@@ -134,13 +135,29 @@ class Run:
             if self.cluster is not None:
                 n_threads, held = pool.n_threads, pool.share(shared)  # type: ignore[attr-defined]
                 self.say(f"works on a Dask cluster, {n_threads} threads")
-            ahead: deque[Future[R]] = deque()
+            ahead: deque[tuple[Any, Future[R]]] = deque()
+
+            def result() -> R:
+                nonlocal ahead, held
+                for losses_left in reversed(range(LOSSES)):
+                    try:
+                        done = ahead[0][1].result()
+                    except CancelledError:  # what they share was lost with a worker that died
+                        if not losses_left or self.cluster is None:
+                            raise
+                        held = pool.share(shared)  # type: ignore[attr-defined]
+                        ahead = deque((item, pool.submit(function, item, *held)) for item, _ in ahead)
+                    else:
+                        break
+                ahead.popleft()
+                return done
+
             for item in items:
-                ahead.append(pool.submit(function, item, *held))
+                ahead.append((item, pool.submit(function, item, *held)))
                 if len(ahead) > 2 * n_threads:
-                    yield ahead.popleft().result()
+                    yield result()
             while ahead:
-                yield ahead.popleft().result()
+                yield result()
 
     @contextlib.contextmanager
     def progress(self, total: float | None, unit: str, what: str = "") -> "Iterator[Progress]":
@@ -176,7 +193,7 @@ class Run:
         if self.checkpoint.good or (loss < untrained * RISES and not last):
             return
         was = f"{loss:.4g}, and was {untrained:.4g} before the first step" if np.isfinite(loss) else "no number any more"
-        good = [point for point in self.curve if point["loss"] < untrained * ENDS]
+        good = [point for point in self.curve if max(point["loss"], point.get("valid_loss", 0.0)) < untrained * ENDS]
         kept = f"the last good epoch is {good[-1]['epoch']:.0f}, loss {good[-1]['loss']:.4g}" if good else "no epoch ended well"
         where = f" (checkpoint in {self.checkpoint.folder})" if good and self.checkpoint.folder else ""
         raise Fault(
