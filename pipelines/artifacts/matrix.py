@@ -1,7 +1,7 @@
 """What vectors and codings share: a list of items, each with one row of float32 numbers."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pipelines.artifacts.parquet import ROW_GROUP, Artifact
 from pipelines.artifacts.suite import Measure, Thresholds, expect, expect_measure
+from pipelines.errors import Fault
 
 DRAWN = 2_000  # rows that are compared with each other, drawn by seed
 FEWEST = 50  # of fewer rows nothing is said about how they lie
@@ -46,6 +47,14 @@ class Matrix(Artifact):
     def items(self) -> list[str]:
         """row -> what it stands for: a word, a document, an image."""
         return self.read(columns=["item"]).column("item").to_pylist()
+
+    def finite(self, x: np.ndarray, items: Sequence[str] | None = None) -> np.ndarray:
+        """`x`, a row for each of these items, else of all. Raises Fault where it holds what is no number."""
+        wrong = np.flatnonzero(~np.isfinite(x).all(axis=1))
+        if len(wrong):
+            first = (self.items() if items is None else items)[wrong[0]]
+            raise Fault(f"{self.name}: {len(wrong):,} {self.noun} hold a number that is not finite, first {first!r}. Train it anew")
+        return x
 
     @property
     def size(self) -> int:

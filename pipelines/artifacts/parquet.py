@@ -123,8 +123,9 @@ class Artifact:
 
         try:
             return json.loads((self.folder / "model.json").read_text()), load_file(self.folder / "model.safetensors")
-        except FileNotFoundError as err:
-            raise Fault(f"{self.name} holds no model: {err.filename} is missing. Run: dvc repro") from err
+        except FileNotFoundError as err:  # safetensors does not say which
+            gone = [name for name in ("model.json", "model.safetensors") if not (self.folder / name).exists()]
+            raise Fault(f"{self.name} holds no model: {' and '.join(gone)} missing in {self.folder}. Run: dvc repro") from err
         except (SafetensorError, ValueError) as err:
             raise Fault(f"{self.name}: the model in {self.folder} cannot be read ({err}). Delete it and run: dvc repro") from err
 

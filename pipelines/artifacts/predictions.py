@@ -1,8 +1,11 @@
 """Predictions: what a classifier says of each document.
 
-table predictions   doc_id, split, label or null, predicted, probabilities; null is the label of every
+table predictions   doc_id, split, answer, label or null, predicted, probabilities; null is the label of every
                     test document: the test set is scored by `wordloom final`, and by nothing else
 table classes       class_id, label; class_id is the place in `probabilities`
+
+An answer is `one` of the classes; `several` of them, each probable by itself, their names with `|` between them; or a `text`, which
+has one probability, its own, and no classes.
 """
 
 from typing import Any, ClassVar
@@ -17,8 +20,27 @@ from pipelines.artifacts.corpus import SPLITS
 from pipelines.artifacts.parquet import Artifact, Table, column, list_of
 from pipelines.artifacts.suite import Measure, Thresholds, expect, expect_measure
 
-PROFILE = ["doc_id", "split", "predicted", "sum", "lowest", "highest", "n_not_finite", "known_class", "most_probable", "test_label_shown"]
+PROFILE = [
+    "doc_id",
+    "split",
+    "answer",
+    "predicted",
+    "sum",
+    "lowest",
+    "highest",
+    "n_not_finite",
+    "known_class",
+    "most_probable",
+    "test_label_shown",
+]
+SEPARATOR = "|"  # between the several classes of a document
+SHOWN_FROM = 0.5  # a class of several is predicted from this probability on
 TIE = 1e-6  # probabilities nearer than this are the same
+
+
+def names_of(label: str) -> list[str]:
+    """The several classes that a label names, blanks about a name left out; of `|` alone none."""
+    return [name.strip() for name in label.split(SEPARATOR) if name.strip()]
 
 
 class PredictionsThresholds(Thresholds):
@@ -32,9 +54,12 @@ class Predictions(Artifact):
         "predictions": Table(
             column("doc_id", pa.string(), "names the document, unique"),
             column("split", pa.string(), "one of " + ", ".join(SPLITS)),
-            column("label", pa.string(), "its true class; null for test", nullable=True),
-            column("predicted", pa.string(), "the most probable class"),
-            column("probabilities", list_of(pa.float32()), "of each class, summing to 1", "probability"),
+            column("answer", pa.string(), "what kind it is: one, several, text"),
+            column("label", pa.string(), "its true class, classes, or text; null for test", nullable=True),
+            column("predicted", pa.string(), "the most probable class; the classes that are more probable than not; the text"),
+            column(
+                "probabilities", list_of(pa.float32()), "of each class, summing to 1 where the answer is one; of the text", "probability"
+            ),
             sized="probabilities",
         ),
         "classes": Table(
@@ -56,12 +81,17 @@ class Predictions(Artifact):
                    column="sum", min_value=1 - t.sum, max_value=1 + t.sum),
             expect("column_values_to_be_between", "a probability is at least 0", column="lowest", min_value=0),
             expect("column_values_to_be_between", "a probability is at most 1", "sum", column="highest", max_value=1 + t.sum),
-            expect("column_values_to_be_in_set", "what is predicted is one of the classes", column="known_class", value_set=[True], show=("predicted",)),
-            expect("column_values_to_be_in_set", "what is predicted is the most probable class", column="most_probable", value_set=[True], show=("predicted",)),
+            expect("column_values_to_be_in_set", "an answer is one class, several, or a text", column="answer", value_set=["one", "several", "text"]),
+            expect("column_values_to_be_in_set", "what is predicted is one of the classes, or several", column="known_class", value_set=[True], show=("predicted",)),
+            expect("column_values_to_be_in_set", "what is predicted is what is most probable", column="most_probable", value_set=[True], show=("predicted",)),
             expect("column_values_to_be_in_set", "no label of the test set is shown; wordloom final alone reads them",
                    column="test_label_shown", value_set=[False]),
             expect_measure("one_class", "not all documents are taken for the same class; share of the largest", "warn", at_most=t.one_class),
         ]  # fmt: skip
+
+    def answer(self) -> str:
+        """What kind its answers are: one, several, text."""
+        return next((batch.column("answer")[0].as_py() for batch in self.batches(["answer"]) if len(batch)), "one")
 
     def classes(self) -> list[str]:
         """class_id -> label."""
@@ -75,26 +105,36 @@ class Predictions(Artifact):
         return table.select(["doc_id", "label", "predicted"]).to_pandas(), probabilities.reshape(table.num_rows, size)
 
     def profile(self) -> pd.DataFrame:
-        """doc_id, split, predicted; sum, lowest and highest of its probabilities; n_not_finite, known_class, most_probable, test_label_shown."""
+        """doc_id, split, answer, predicted; sum, lowest and highest of its probabilities; n_not_finite, known_class, most_probable, test_label_shown.
+
+        Where an answer is not one class, sum is 1: there is nothing that its probabilities must sum to.
+        """
         place = {label: i for i, label in enumerate(self.classes())}
         parts = []
         for batch in self.batches():
             kind = batch.schema.field("probabilities").type
             p = batch.column("probabilities").flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size)
-            frame = batch.select(["doc_id", "split", "label", "predicted"]).to_pandas()
+            frame = batch.select(["doc_id", "split", "answer", "label", "predicted"]).to_pandas()
             shown = (frame["split"] == "test") & frame["label"].notna()
             clean = np.nan_to_num(p.astype(np.float64))
             predicted = np.array([place.get(label, -1) for label in frame["predicted"]], np.int64)
             known = (predicted >= 0) & (predicted < p.shape[1])
             chosen = clean[np.arange(len(clean)), np.where(known, predicted, 0)]
+            most = ~known | (chosen >= clean.max(axis=1, initial=0.0) - TIE)
+            one = (frame["answer"] == "one").to_numpy()
+            known |= frame["answer"] == "text"
+            for i in np.flatnonzero(frame["answer"] == "several"):
+                told = set(names_of(frame["predicted"][i]))
+                known[i] = told <= place.keys()
+                most[i] = {name for name, at in place.items() if clean[i, at] >= SHOWN_FROM} == told & place.keys()
             parts.append(
                 frame.drop(columns="label").assign(
-                    sum=clean.sum(axis=1),
+                    sum=np.where(one, clean.sum(axis=1), 1.0),
                     lowest=clean.min(axis=1, initial=1.0),
                     highest=clean.max(axis=1, initial=0.0),
                     n_not_finite=(~np.isfinite(p)).sum(axis=1),
                     known_class=known,
-                    most_probable=~known | (chosen >= clean.max(axis=1, initial=0.0) - TIE),
+                    most_probable=most | (frame["answer"] == "text"),
                     test_label_shown=shown,
                 )
             )

@@ -7,13 +7,11 @@ table vectors   item, count, label or null, vector; may hold a model (context ve
 import csv
 from typing import Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
 from pipelines.artifacts.matrix import Matrix, MatrixThresholds
 from pipelines.artifacts.parquet import Table, column, list_of
 from pipelines.artifacts.suite import expect
-from pipelines.errors import Fault
 
 
 class Vectors(Matrix):
@@ -33,15 +31,6 @@ class Vectors(Matrix):
     def expectations(cls, t: MatrixThresholds) -> list[dict[str, Any]]:
         nonzero = expect("column_values_to_be_between", "no vector is all zeros", column="norm", min_value=0, strict_min=True)
         return [*super().expectations(t), nonzero]
-
-    def finite(self, x: np.ndarray) -> np.ndarray:
-        """`x`, a row per item. Raises Fault where it holds what is no number."""
-        wrong = np.flatnonzero(~np.isfinite(x).all(axis=1))
-        if len(wrong):
-            raise Fault(
-                f"{self.name}: {len(wrong):,} vectors hold a number that is not finite, first {self.items()[wrong[0]]!r}. Train it anew"
-            )
-        return x
 
     def image(self) -> tuple[int, int, int] | None:
         """Height, width and channels of the images that the vectors are, pixel after pixel; None where they are none."""

@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: 95 % intervals, by bootstrap (Efron 1979) or in closed form (Wilson 1927).
+"""How far a figure can be trusted: 95 % intervals, by bootstrap (Efron 1979) or in closed form (Student 1908, Wilson 1927).
 
 low, high = interval(value, [mean(draw) for draw in draws(n, 1000, rng)])
 """
@@ -6,6 +6,7 @@ low, high = interval(value, [mean(draw) for draw in draws(n, 1000, rng)])
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.stats import t as student
 
 Array = np.ndarray
 
@@ -57,6 +58,18 @@ def interval(value: float, samples: Array) -> tuple[float, float]:
     return min(float(low), float(value)), max(float(high), float(value))
 
 
+def of_columns(values: Array, n_bootstrap: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
+    """Of each column of (n, m) numbers, a row a case, the mean and the ends of its interval; the cases are drawn whole."""
+    samples = mean_draws(values, n_bootstrap, rng)
+    return [(mean, *interval(mean, drawn)) for mean, drawn in zip(values.mean(axis=0).tolist(), samples.T, strict=True)]
+
+
+def of_mean(values: Array) -> tuple[float, float]:
+    """Of the mean, by Student's t: for repetitions, two at least, that are too few to be drawn again."""
+    half = student.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """The interval of a share of `n` cases, n > 0; unlike the normal one it stays within 0 and 1."""
     share = successes / n
@@ -64,4 +77,4 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     spread = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     scale = 1 + Z**2 / n
     # at 0 and n of n the end is the share itself, but for the last digit
-    return min(float((middle - spread) / scale), share), max(float((middle + spread) / scale), share)
+    return max(min(float((middle - spread) / scale), share), 0.0), min(max(float((middle + spread) / scale), share), 1.0)

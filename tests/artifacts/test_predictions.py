@@ -14,7 +14,7 @@ def predictions(folder, rows, classes=("neg", "pos")):
     with Run(folder).open(Predictions) as out:
         out.append("classes", class_id=range(len(classes)), label=list(classes))
         out.append(
-            doc_id=[f"d{i}" for i in range(len(rows))], split=[row[0] for row in rows], label=[row[1] for row in rows],
+            doc_id=[f"d{i}" for i in range(len(rows))], split=[row[0] for row in rows], answer=["one"] * len(rows), label=[row[1] for row in rows],
             predicted=[classes[i] for i in p.argmax(axis=1)] if len(rows) else [], probabilities=p,
         )  # fmt: skip
     return out.artifact
@@ -96,12 +96,48 @@ def test_a_class_that_is_none_or_not_the_most_probable_closes_the_gate(tmp_path,
         out.append(
             doc_id=["a", "b"],
             split=["valid"] * 2,
+            answer=["one"] * 2,
             label=["pos", "neg"],
             predicted=[predicted, "neg"],
             probabilities=[[0.1, 0.9], [0.8, 0.2]],
         )
     assert closing(out.artifact) == [column]
     assert failing(out.artifact)[column]["examples"][0]["doc_id"] == "a"
+
+
+def several(folder, predicted, probabilities):
+    n = len(predicted)
+    with Run(folder).open(Predictions) as out:
+        out.append("classes", class_id=range(3), label=["a", "b", "c"])
+        out.append(
+            doc_id=[f"d{i}" for i in range(n)], split=["valid"] * n, answer=["several"] * n, label=["a"] * n,
+            predicted=predicted, probabilities=np.float32(probabilities),
+        )  # fmt: skip
+    return out.artifact
+
+
+def test_several_classes_are_those_more_probable_than_not_and_their_probabilities_need_no_sum(tmp_path):
+    made = several(tmp_path / "p", ["a|c", "", "a|b|c"], [[0.9, 0.1, 0.6], [0, 0.2, 0.4], [0.5, 0.7, 0.9]])
+    assert closing(made) == []
+    assert made.answer() == "several"
+
+
+@pytest.mark.parametrize(("predicted", "column"), [("a", "most_probable"), ("a|b|c", "most_probable"), ("a|c|x", "known_class")])
+def test_several_classes_that_are_not_those_close_the_gate(tmp_path, predicted, column):
+    made = several(tmp_path / "p", ["b", predicted], [[0, 1, 0], [0.9, 0.1, 0.6]])
+    assert closing(made) == [column]
+    assert failing(made)[column]["examples"][0]["doc_id"] == "d1"
+
+
+def test_a_text_has_a_probability_of_its_own_and_no_classes(tmp_path):
+    with Run(tmp_path / "p").open(Predictions) as out:
+        out.append("classes", class_id=[], label=[])
+        out.append(
+            doc_id=["a", "b"], split=["valid", "test"], answer=["text"] * 2, label=["B-PER O", None], predicted=["O O", ""],
+            probabilities=np.float32([[0.3], [0.9]]),
+        )  # fmt: skip
+    assert closing(out.artifact) == []
+    assert out.artifact.answer() == "text"
 
 
 def test_one_class_for_all_is_a_warning(tmp_path):

@@ -69,7 +69,7 @@ def test_a_method_leaves_the_cpus_vectors_on_a_device_and_the_same_bytes_after_a
     monkeypatch.setattr(word2vec, "SAVE_EVERY", 0.0)
     # of many words, so that a batch has few of each: else its steps are so long that rounding grows to another way down
     tokens = tokens_of(tmp_path / "tokens", np.random.default_rng(0).integers(1, 1000, (1024 * 2, 4)).tolist())
-    params, device = method.Params(vector_size=8, epochs=2, sample=0, batch_size=256), ON.get(device, device)
+    params, device = method.Params(vector_size=8, epochs=2, sample=0, batch_size=256, engine="own"), ON.get(device, device)
     cpu, whole = Run(tmp_path / "cpu" / "v", seed=2), Run(tmp_path / "whole" / "v", seed=2, device=device)
     theirs, ours = (method.embed(tokens, params, run).matrix() for run in (cpu, whole))
     assert ours == pytest.approx(theirs, abs=1e-3 * float(np.abs(theirs).max()))
@@ -101,7 +101,7 @@ def test_torch_is_imported_for_a_row_that_has_a_use_for_a_gpu_and_may_have_one()
 def test_rows_that_have_a_use_for_a_gpu_say_so():
     for name in ("skipgram", "cbow"):
         method = registry.load("embed", name)
-        assert [method.on_gpu(method.params(loss=loss)) for loss in word2vec.AGAINST] == [True, True, False, False]
+        assert [method.on_gpu(method.params(loss=loss, engine="own")) for loss in word2vec.AGAINST] == [True, True, False, False]
         assert not method.on_gpu(method.params(engine="gensim"))
     assert registry.load("embed", "glove").on_gpu(None)
     assert not registry.load("embed", "lsa").on_gpu(None)
