@@ -4,6 +4,7 @@ reads   Piece      a batch of RECORD, as a source gave it, and what could not be
 gives   Cleaned    the batch without what is no document, the rejects, and what pipelines/documents.py has to know of each
 """
 
+from collections.abc import Iterator
 from html import unescape
 from typing import Any, Literal, NamedTuple
 
@@ -154,6 +155,16 @@ STEPS: dict[str, Any] = {
 CHANGES = [*STEPS, "max_characters", "label_trimmed", "label_none", "label_number", "min_characters"]
 
 
+def steps(texts: pa.Array, params: Cleaning) -> Iterator[tuple[str, pa.Array]]:
+    """Each step that the knobs ask for, and the texts after it."""
+    for step, change in STEPS.items():
+        if getattr(params, step):
+            texts = change(texts)
+            yield step, texts
+    if params.max_characters:
+        yield "max_characters", pc.utf8_slice_codeunits(texts, 0, params.max_characters)
+
+
 def cleaned(piece: Piece, params: Cleaning) -> Cleaned:
     """A batch cleaned, without what is no document, and what the index needs of it."""
     batch, rejects = piece.batch, list(piece.rejects)
@@ -165,13 +176,8 @@ def cleaned(piece: Piece, params: Cleaning) -> Cleaned:
     batch = in_known_splits(batch, rejects)
 
     text, changed = batch.column("text"), {}
-    for step, change in STEPS.items():
-        if getattr(params, step):
-            before, text = text, change(text)
-            changed[step] = pc.not_equal(before, text)
-    if params.max_characters:
-        before, text = text, pc.utf8_slice_codeunits(text, 0, params.max_characters)
-        changed["max_characters"] = pc.not_equal(before, text)
+    for step, after in steps(text, params):
+        changed[step], text = pc.not_equal(text, after), after
     label = pc.utf8_trim_whitespace(batch.column("label"))
     none = pc.is_in(pc.utf8_lower(label), pa.array(NONE))
     changed["label_trimmed"] = pc.and_not(pc.not_equal(label, batch.column("label")), none)

@@ -14,6 +14,7 @@ from pipelines.labels import Split
 from pipelines.method import Run
 
 SPREAD = 0.3  # standard deviation of the numbers that training begins with
+FEW = 0.5  # share of the running text; with fewer words that have a vector it is said twice
 POOL = 50  # batches that are sorted by length together
 
 
@@ -37,7 +38,7 @@ def matched(tokens: Tokens, items: Sequence[str], matrix: np.ndarray, name: str,
             nothing of the words, and would act as another learning rate.
 
     Raises:
-        Fault: no word has a vector.
+        Fault: no word has a vector, or only zeros.
     """
     words, count = tokens.words(), tokens.vocab().column("count").to_numpy()
     row_of = {item: row for row, item in enumerate(items)}
@@ -48,23 +49,37 @@ def matched(tokens: Tokens, items: Sequence[str], matrix: np.ndarray, name: str,
             f"{run.name}: none of the {len(words)} words of {tokens.name} is in {name}, whose first items are "
             f"{', '.join(map(repr, items[:3]))}. Take vectors that were made from these tokens, or spelled the same way"
         )
-    run.say(
-        f"{found.sum()} of {len(words)} words have a vector in {name}, {count[found].sum() / max(count.sum(), 1):.1%} of the running text"
-    )
+    share = count[found].sum() / max(count.sum(), 1)
+    few = ", which is little: are they spelled the same way?" if share < FEW else ""
+    run.say(f"{found.sum()} of {len(words)} words have a vector in {name}, {share:.1%} of the running text{few}")
     start = np.zeros((len(words), matrix.shape[1]), np.float32)
     start[found] = matrix[rows[found]]
+    if not start.any():
+        raise Fault(
+            f"{run.name}: all {found.sum()} vectors that {name} has for words of {tokens.name} are zeros. Train it anew, or name another"
+        )
     return start * np.float32(SPREAD / max(start[found].std(), 1e-12)) if scaled else start
 
 
-def shuffled(documents: Documents | Split, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def shuffled(
+    documents: Documents | Split, batch_size: int, rng: np.random.Generator, batch_tokens: int = 0, max_tokens: int | None = None
+) -> Iterator[np.ndarray]:
     """The rows of each batch: all documents once, in an order of chance, similar lengths together.
 
     Sorted by length within a pool of many batches, so that little of a batch is padding.
+
+    Args:
+        batch_tokens: a batch has at most so many, padding among them, though one document at least; 0: any number.
+        max_tokens: that a document counts for at most, being cut there.
     """
     n_tokens, pool = np.diff(documents.offsets), POOL * batch_size
     order = rng.permutation(len(n_tokens))
     ordered = [part[np.argsort(n_tokens[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))]
     cut = [rows for part in ordered for rows in np.split(part, range(batch_size, len(part), batch_size))]
+    if batch_tokens:
+        longest = (int(np.minimum(n_tokens[rows].max(), max_tokens or batch_tokens)) for rows in cut)
+        room = [max(batch_tokens // max(n, 1), 1) for n in longest]
+        cut = [piece for rows, n in zip(cut, room, strict=True) for piece in np.split(rows, range(n, len(rows), n))]
     for i in rng.permutation(len(cut)):
         yield cut[i]
 
