@@ -3,12 +3,14 @@
 reads   vectors   of `fasttext`, or of `pretrained` from a .bin: their model has the n-grams' vectors
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pipelines.artifacts.matrix import Matrix
+from pipelines.artifacts.tokens import UNKNOWN
+from pipelines.errors import Fault
 from pipelines.kernels.letter_ngrams import unknown
 from pipelines.kernels.nearest import rows_of
 
@@ -41,6 +43,31 @@ def lookup(vectors: Matrix, words: Sequence[str], compose: bool = True) -> Found
     if made:
         vector[new] = made([words[i] for i in new])
     return Found(row, vector)
+
+
+def known(matrix: Matrix, words: Iterable[str]) -> dict[str, np.ndarray]:
+    """Word -> its vector, (D,) float32, of those that are known, in their order. Raises Fault where one holds what is no number."""
+    words = list(dict.fromkeys(words))
+    found = lookup(matrix, words, compose=False)
+    matrix.finite(found.vector, words)
+    return {word: found.vector[i] for i, word in enumerate(words) if found.row[i] >= 0}
+
+
+def frequent(matrix: Matrix, n: int, least: int = 3) -> tuple[list[str], np.ndarray]:
+    """The first `n` items, the most frequent words, and their vectors; but for the token of unknown words, which is no word.
+
+    Returns:
+        words, (n, D) float32.
+
+    Raises:
+        Fault: they are fewer than `least`, or hold numbers that are not finite.
+    """
+    items = matrix.items()[:n]
+    rows = np.array([row for row, item in enumerate(items) if item != UNKNOWN], np.int64)
+    if len(rows) < least:
+        raise Fault(f"{matrix.name}: {len(rows)} words are too few; it takes {least}. Bring more rows, or raise max_vocab")
+    words = [items[row] for row in rows]
+    return words, matrix.finite(matrix.rows(rows), words)
 
 
 def composer(vectors: Matrix, items: Sequence[str]) -> Callable[[Sequence[str]], np.ndarray] | None:

@@ -153,12 +153,10 @@ def train(
         Fault: it diverges, or there is no pair to learn from.
     """
     if params.engine == "gensim":
-        from pipelines import word2vec_gensim
-
-        return word2vec_gensim.train(stream, words, weights, params, run, hidden, parts, words_too)
+        return _by_gensim(stream, words, weights, params, run, hidden, parts, words_too)
     epoch, n_done, loss, n_pairs, untrained = _resume(weights, run)
     descent = Descent(words, weights, params, run, hidden, parts, words_too)
-    untrained = untrained or descent.untrained(stream)
+    untrained = untrained or descent.judged(stream)
     saved = time.monotonic()
     with run.progress(descent.n_tokens * params.epochs, "tokens") as bar:
         bar.begin(descent.n_tokens * epoch)
@@ -185,10 +183,38 @@ def train(
             loss, n_pairs = 0.0, 0
             _save(descent.fetched(), run, epoch, 0, loss, n_pairs, untrained)
     if not any(point["loss"] for point in run.curve):
-        raise Fault(
-            f"{run.name}: there was no pair to learn from: no document has two known words, or `sample` passed over all that are beside others. "
-            "Lower min_count of the tokenize row, or say sample: 0"
-        )
+        raise _no_pair(run)
+
+
+def _by_gensim(
+    stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int,
+    parts: kernel.Parts, words_too: bool,
+) -> Any:  # fmt: skip
+    """gensim's model. What it has learned after an epoch is judged as ours is before the first step, since its own loss tells little."""
+    from pipelines import word2vec_gensim
+
+    word2vec_gensim.check(params, run, hidden)
+    descent = Descent(words, weights, params, run, hidden, parts, words_too, device="cpu")
+    untrained = descent.judged(stream)
+    if not math.isfinite(untrained):
+        raise _no_pair(run)
+
+    def after(epoch: int) -> None:
+        if params.loss == "negative":
+            run.log(epoch=epoch, loss=descent.judged(stream) if descent.finite() else math.nan)
+
+    model = word2vec_gensim.train(stream, words, weights, params, run, hidden, parts, words_too, after)
+    if run.curve:
+        usual = type(params).model_fields["lr"].default
+        run.hold(run.curve[-1]["loss"], untrained, f"epoch {params.epochs}", params.lr, usual, last=True)
+    return model
+
+
+def _no_pair(run: Run) -> Fault:
+    return Fault(
+        f"{run.name}: there was no pair to learn from: no document has two known words, or `sample` passed over all that are beside others. "
+        "Lower min_count of the tokenize row, or say sample: 0"
+    )
 
 
 def infer(
@@ -224,7 +250,7 @@ class Descent:
 
     def __init__(
         self, words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int, parts: kernel.Parts, words_too: bool,
-        learn_words: bool = True,
+        learn_words: bool = True, device: str | None = None,
     ):  # fmt: skip
         against = AGAINST[params.loss]
         if against == kernel.SOFTMAX and len(words.ids) > LARGEST_SOFTMAX:
@@ -249,7 +275,7 @@ class Descent:
         wide = (chunk * max(longest, 1) + noise) * weights.outputs.shape[1]
         asked = -(-params.batch_size // chunk)
         self.device = None
-        if run.device != "cpu":
+        if (device or run.device) != "cpu":
             from pipelines.kernels import word2vec_torch  # torch takes seconds to import
 
             if word2vec_torch.can(self.form, parts):
@@ -264,8 +290,8 @@ class Descent:
         """After this share of the work."""
         return self.params.lr + (self.params.min_lr - self.params.lr) * share
 
-    def untrained(self, stream: Callable[[], Iterator[Piece]]) -> float:
-        """The loss of a pair as the weights are, by some chunks of the first piece that has one."""
+    def judged(self, stream: Callable[[], Iterator[Piece]]) -> float:
+        """The loss of a pair as the weights are, by some chunks of the first piece that has one; infinite where none has."""
         for piece in stream():
             loss, n_pairs = self._train(piece, np.random.default_rng(0), 0.0, 0.0, ASKED)
             if n_pairs:

@@ -8,8 +8,9 @@ it. So the artifact is the same, and whatever reads it. What differs:
   it has room for, and drops the rest. No window reaches over a cut of 10,000 tokens.
 - Each pair draws noise words of its own, one pair is learned after the other, and vectors begin in a range twice as wide:
   `noise` and `batch_size` say nothing.
-- There is no training curve: gensim sums the loss of all epochs in one float32, which stands still from about
-  3e7 on, and leaves out the pairs that it is most wrong about. It has no checkpoint: what was killed begins anew.
+- The loss of an epoch is that of some pairs after it, held against noise as ours are: gensim's own sums all epochs in one
+  float32, which stands still from about 3e7 on. Its trees are others than ours, so of `hierarchical` there is none. It has no
+  checkpoint: what was killed begins anew.
 - fastText's skip-gram divides the sum of a word and its n-grams by the number of the n-grams alone while it trains. The
   vectors that are written are means, with either engine.
 - doc2vec's dm_concat learns a word of gensim's own for the places beyond a document's ends, where ours has zeros; it is
@@ -32,21 +33,17 @@ LONGEST = 10_000  # tokens of a document at a time; gensim has room for no more
 
 def train(
     stream: Callable[[], Iterator[Piece]], words: Words, weights: kernel.Weights, params: Word2vecKnobs, run: Run, hidden: int,
-    parts: kernel.Parts, words_too: bool,
+    parts: kernel.Parts, words_too: bool, after: Callable[[int], None],
 ) -> Any:  # fmt: skip
     """Overwrites the weights with what gensim learns from the text; as word2vec.train otherwise.
 
+    Args:
+        after: called at the end of each epoch, which counts from 1, when the weights are gensim's.
+
     Returns:
         gensim's model, for `infer`.
-
-    Raises:
-        Fault: gensim has not what the row asks for.
     """
     tree = params.loss == "hierarchical"
-    if params.loss not in ("negative", "hierarchical") or params.least_gain:
-        raise Fault(f"{run.name}: gensim has the losses negative and hierarchical, and no least_gain. Say engine: own")
-    if tree and hidden == kernel.CONCAT:
-        raise Fault(f"{run.name}: gensim's tree for dm_concat holds a word that is not in the text. Say loss: negative, or engine: own")
     n_words, size, n_tokens = len(words.ids), params.vector_size, int(words.counts.sum())
     model = _untrained(weights, params, run, hidden, parts, words_too)
     # the "words" are their rows: where gensim is given numbers that are not, it takes the counts of other words for theirs
@@ -54,15 +51,40 @@ def train(
     if len(parts.first):  # the n-grams of each word, as their rows in the table of those that there are
         rows = (parts.row - n_words).astype(np.uint32)
         model.wv.buckets_word = [rows[own + 1 : end] for own, end in itertools.pairwise(parts.first)]
-    with run.progress(n_tokens * params.epochs, "tokens") as bar:
-        model.train(Documents(stream, words, bar), total_words=n_tokens, epochs=params.epochs)
-    learned = [model.wv.vectors_vocab, model.wv.vectors_ngrams] if len(parts.first) else [model.wv.vectors[:n_words]]
-    weights.words[:, :size] = np.concatenate(learned)
-    if len(weights.documents):
-        weights.documents[:, :size] = model.dv.vectors
     outputs = weights.outputs.reshape(len(weights.outputs), -1, kernel.padded(size))[:, :, :size]
-    outputs[:] = (model.syn1 if tree else model.syn1neg)[: len(outputs)].reshape(outputs.shape)
+
+    def fetch() -> None:
+        learned = [model.wv.vectors_vocab, model.wv.vectors_ngrams] if len(parts.first) else [model.wv.vectors[:n_words]]
+        weights.words[:, :size] = np.concatenate(learned)
+        if len(weights.documents):
+            weights.documents[:, :size] = model.dv.vectors
+        outputs[:] = (model.syn1 if tree else model.syn1neg)[: len(outputs)].reshape(outputs.shape)
+
+    with run.progress(n_tokens * params.epochs, "tokens") as bar:
+        model.train(Documents(stream, words, bar), total_words=n_tokens, epochs=params.epochs, callbacks=[_each_epoch(fetch, after)])
     return model
+
+
+def _each_epoch(fetch: Callable[[], None], after: Callable[[int], None]) -> Any:
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    class Each(CallbackAny2Vec):
+        epoch = 0
+
+        def on_epoch_end(self, _: Any) -> None:
+            self.epoch += 1
+            fetch()
+            after(self.epoch)
+
+    return Each()
+
+
+def check(params: Word2vecKnobs, run: Run, hidden: int) -> None:
+    """Raises Fault where gensim has not what the row asks for."""
+    if params.loss not in ("negative", "hierarchical") or params.least_gain:
+        raise Fault(f"{run.name}: gensim has the losses negative and hierarchical, and no least_gain. Say engine: own")
+    if params.loss == "hierarchical" and hidden == kernel.CONCAT:
+        raise Fault(f"{run.name}: gensim's tree for dm_concat holds a word that is not in the text. Say loss: negative, or engine: own")
 
 
 def infer(

@@ -7,7 +7,8 @@ from gensim.test.utils import datapath
 
 from pipelines.artifacts.vectors import Vectors
 from pipelines.embed import pretrained
-from pipelines.lookup import composer, lookup
+from pipelines.errors import Fault
+from pipelines.lookup import composer, frequent, known, lookup
 from pipelines.method import Run
 from tests.spelled import spelled
 
@@ -54,3 +55,23 @@ def test_of_a_published_bin_all_words_are_those_of_gensim(tmp_path):
     found = lookup(vectors, words)
     assert found.composed.tolist() == [False, False, False, True, True]
     assert found.vector == pytest.approx(np.stack([theirs[word] for word in words]), abs=1e-5)
+
+
+def test_known_words_have_their_vectors_and_frequent_ones_are_the_first_without_the_unknown_token(tmp_path):
+    vectors = spelled(tmp_path / "v", {"<unk>": [9, 9], **WORDS, "lea": [0, 2]}, NGRAMS)
+    assert {word: vector.tolist() for word, vector in known(vectors, ["pea", "ox", "SEA", "tea", "pea"]).items()} == {
+        "pea": [3, 0],
+        "SEA": [1, 1],
+    }
+    words, matrix = frequent(vectors, 3, least=2)
+    assert (words, matrix.tolist()) == (["sea", "pea"], [[1, 1], [3, 0]])
+    with pytest.raises(Fault, match=r"vectors/v: 2 words are too few; it takes 3. Bring more rows, or raise max_vocab"):
+        frequent(vectors, 3)
+
+
+def test_a_vector_that_is_not_finite_is_told_by_its_word(tmp_path):
+    vectors = spelled(tmp_path / "v", {"sea": [1, 1], "pea": [float("nan"), 0], "lea": [0, 1]}, {})
+    assert list(known(vectors, ["sea", "lea"])) == ["sea", "lea"]
+    for ask in (lambda: known(vectors, ["sea", "pea"]), lambda: frequent(vectors, 3)):
+        with pytest.raises(Fault, match=r"vectors/v: 1 vectors hold a number that is not finite, first 'pea'. Train it anew"):
+            ask()

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, too_few_words
-from pipelines.fit import Recipe, apply, arrays, fit, prepare
-from pipelines.method import Knobs, Run
+from pipelines.fit import apply, arrays, fit, prepare
+from pipelines.method import Run
+from pipelines.softmax import softmax_over, surprise
+from pipelines.training import FitKnobs
 
 ROWS = 4096  # documents that are sorted by length together, and words that are written
 CUTOFFS = (2_000, 10_000, 50_000)  # of the adaptive softmax; the vocabulary's first words are its most frequent
@@ -34,7 +36,7 @@ AXES = (1, 1, 0, 0)  # where the documents lie in the parts of a batch
 PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
 
 
-class Params(Knobs):
+class Params(FitKnobs):
     vector_size: int = Field(256, ge=2, multiple_of=2)  # half of it for each direction; the paper: 1024
     num_layers: int = Field(2, ge=1)  # L, of each direction
     mix: list[float] = Field([])  # the weight of each layer in a vector, the words' own first; none: their mean
@@ -43,9 +45,6 @@ class Params(Knobs):
     dropout: float = Field(0.1, ge=0, lt=1)  # of what goes into a layer, and into the softmax
     batch_size: int = Field(32, ge=1)  # documents a step
     epochs: int = Field(10, ge=1)  # at most
-    patience: int = Field(2, ge=1)  # epochs without a lower loss on valid before training stops
-    lr: float = Field(0.002, gt=0)  # Adam
-    clip: float = Field(1.0, gt=0)  # largest norm of a step's gradient
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
     @model_validator(mode="after")
@@ -79,9 +78,9 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
 
     judge = validate if any((values != UNKNOWN_ID).any() for values, _ in tokens.documents(["valid"], ROWS)) else None
     n_items = sum(part[0].shape[1] for part in steps(tokens, params.splits, params))
-    recipe = Recipe(epochs=params.epochs, lr=params.lr, clip=params.clip, patience=params.patience)
-    best = fit(model, batches, loss, run, recipe, judge, n_items, AXES)
-    run.hold(run.curve[best - 1]["loss"], math.log(model.border), f"epoch {best}, the best", params.lr, 0.002, last=True)
+    best = fit(model, batches, loss, run, params.recipe(), judge, n_items, AXES)
+    kept = run.curve[best - 1]  # its loss is a mean over the epoch, whose last steps may have gone astray
+    run.hold(max(kept["loss"], kept.get("valid_loss", 0.0)), math.log(model.border), f"epoch {best}, the best", params.lr, 0.002, last=True)
     run.say(f"keeps the weights of epoch {best}")
 
     total, n = sums(model, steps(tokens, params.splits, params), params, run)
@@ -106,8 +105,7 @@ class BiLM(nn.Module):
         self.stacks = nn.ModuleList(nn.ModuleList(nn.LSTM(size, size) for _ in range(params.num_layers)) for _ in ("onward", "backward"))
         self.dropout = nn.Dropout(params.dropout)
         adaptive = params.softmax == "adaptive" or (params.softmax == "auto" and n_words >= 10_000)
-        cutoffs = [cut for cut in CUTOFFS if cut < n_words] or [max(n_words // 2, 1)]
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, n_words, cutoffs, div_value=2) if adaptive else nn.Linear(size, n_words)
+        self.softmax = softmax_over(n_words, size, adaptive, CUTOFFS)
         self.batch_size = params.batch_size
         self.carried: dict[int, Tensor] = {}  # step of a group of documents -> (direction, layer, h and c, B, H)
 
@@ -124,15 +122,9 @@ class BiLM(nn.Module):
             target = ids[1:]
             known = target != UNKNOWN_ID  # (T, B); so is what stands behind a document's end
             nll = torch.zeros(target.shape, device=ids.device)
-            nll[known] = self.surprise(self.dropout(states[-1][known]), target[known])
+            nll[known] = surprise(self.softmax, self.dropout(states[-1][known]), target[known].long())
             total = total + torch.stack([nll.sum(dim=0), known.sum(dim=0).float()], dim=1)
         return total
-
-    def surprise(self, states: Tensor, target: Tensor) -> Tensor:
-        """(n, H) states and (n,) the words that follow -> (n,) minus the logarithm of their probability."""
-        if isinstance(self.softmax, nn.Linear):
-            return nn.functional.cross_entropy(self.softmax(states), target.long(), reduction="none")
-        return -self.softmax(states, target.long()).output if len(target) else states.sum(dim=1)
 
     def states(self, onward: Tensor, backward: Tensor, step: Tensor, place: Tensor) -> list[list[Tensor]]:
         """Of each direction the L + 1 layers, (T, B, H) each, in its own order.

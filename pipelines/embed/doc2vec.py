@@ -9,7 +9,8 @@ shapes  T documents, V words, D = vector_size. In memory: 4 D (T + 2 V) bytes (c
         a piece of text, and the changes of a batch (at most 256 MB)
 
 Documents of `splits` are learned together with the words; then the words stand still, and those of `infer` get
-vectors from them: so a classifier may read test documents that took no part in what made the words' vectors.
+vectors from them: so a classifier may read test documents that took no part in what made the words' vectors. A split
+that is in both is inferred, too: its own vectors moved with the words, and are further from a new document's.
 
 The bytes are the same for any number of threads. `engine: gensim` trains and infers with gensim 4.4 instead, in one thread.
 """
@@ -38,13 +39,16 @@ class Params(word2vec.Word2vecKnobs):
     form: Literal["dbow", "dbow_words", "dm_mean", "dm_concat"] = "dbow"
     tag: Literal["document", "label"] = "document"  # what has a vector: each document, or each class
     of: Literal["tags", "words"] = "tags"  # what the rows are
-    epochs: int = Field(10, ge=1)
-    infer: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["valid", "test"])  # documents that get a vector afterwards
+    # documents that get a vector afterwards; logistic regression on those of IMDb, one seed, is right of 86.9 % of valid where those of
+    # train are, too, and of 85.2 % where they are as they were learned
+    infer: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "valid", "test", "unlabelled"])
     infer_epochs: int = Field(10, ge=1)
+    epochs: int = Field(20, ge=1)
+    lr: float = Field(0.1, gt=0, le=1)  # falls in a straight line to min_lr; 0.025, the words' rate, leaves documents where they began
 
 
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
-    infer = [split for split in params.infer if split not in params.splits and params.tag == "document"]
+    infer = params.infer if params.tag == "document" and params.of == "tags" else []
     words = word2vec.words_of(tokens, params.splits, run)
     tags, table = _tags(tokens, params, params.splits, words)
     start = word2vec.begin(len(words.ids), params.vector_size, run.rng)
@@ -55,7 +59,9 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     trained = word2vec.train(
         lambda: word2vec.pieces(tokens, params.splits, tags), words, weights, params, run, hidden, words_too=words_too
     )  # fmt: skip
-    if infer and params.of == "tags":
+    if infer:
+        learned = pc.invert(pc.is_in(table.column("split"), pa.array(infer)))
+        documents, table = documents[learned.to_numpy(zero_copy_only=False)], table.filter(learned)
         later, more = _tags(tokens, params, infer, words)
         if more.num_rows:
             inferred = kernel.Weights(start, word2vec.begin(more.num_rows, params.vector_size, run.rng), weights.outputs)
@@ -71,7 +77,7 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
             kept = np.flatnonzero(table.column("count").to_numpy())  # the others still have the numbers that they began with
             if len(kept) < table.num_rows:
                 run.say(f"{table.num_rows - len(kept):,} tags of {table.num_rows:,} have no known word and get no vector")
-            columns = {name: table.column(name).take(kept) for name in table.column_names}
+            columns = {name: table.column(name).take(kept) for name in ("item", "count", "label")}
             out.append(**columns, vector=documents[kept, :size])
         held = weights.outputs.reshape(len(weights.outputs), -1, start.shape[1])[:, :, :size]
         out.model(
@@ -82,11 +88,12 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
 
 
 def _tags(tokens: Tokens, params: Params, splits: list[str], words: word2vec.Words) -> tuple[np.ndarray, pa.Table]:
-    """(row of each document of the splits; item, count, label of each row). Raises Fault for a class that is missing."""
-    ids, labels, counts = [], [], []
+    """(row of each document of the splits; item, count, label of each row, of documents their split). Raises Fault for a class that is missing."""
+    ids, labels, counts, split = [], [], [], []
     for batch in tokens.batches(["doc_id", "split", "label", "token_ids"], 4096):
         batch = batch.filter(pc.is_in(batch.column("split"), pa.array(splits)))
         ids += batch.column("doc_id").to_pylist()
+        split += batch.column("split").to_pylist()
         hidden = pc.equal(batch.column("split"), "test")
         labels += pc.if_else(hidden, pa.scalar(None, pa.string()), batch.column("label")).to_pylist()
         lengths = batch.column("token_ids").value_lengths().to_numpy(zero_copy_only=False)
@@ -95,7 +102,7 @@ def _tags(tokens: Tokens, params: Params, splits: list[str], words: word2vec.Wor
     count = np.concatenate([np.zeros(0, np.int64), *counts])
     if params.tag == "document":
         return np.arange(len(ids), dtype=np.int32), pa.table({
-            "item": pa.array(ids, pa.string()), "count": count, "label": pa.array(labels, pa.string()),
+            "item": pa.array(ids, pa.string()), "count": count, "label": pa.array(labels, pa.string()), "split": pa.array(split, pa.string()),
         })  # fmt: skip
     if None in labels:
         raise Fault(

@@ -438,6 +438,17 @@ class FastText:
             raise faults.end(f"is cut short: it ends in the row of {row}, {there:,} of {n_rows:,} rows are whole. Fetch it again")
         matrix = np.frombuffer(self.bytes, "<f4", n_rows * size, self.at).reshape(n_rows, size)
         self.own, self.buckets = matrix[:n_words], matrix[n_words : n_words + buckets]
+        self.at += 4 * size * n_rows
+        if self.version:
+            self._take("?", "the head of the second matrix")
+        n_outputs, n_columns = self._take("qq", "the head of the second matrix")
+        left, expected = len(self.bytes) - self.at, 4 * n_outputs * n_columns
+        if left < expected:
+            raise faults.end(f"is cut short: it ends {expected - left:,} bytes before the end of its second matrix. Fetch it again")
+        if left > expected:
+            raise faults.end(
+                f"goes on for {left - expected:,} bytes after its second matrix, where a .bin of fastText ends. Fetch it again"
+            )
 
     def _take(self, form: str, what: str) -> tuple:
         form = "<" + form

@@ -14,6 +14,7 @@ from pipelines.embed.bilm import BiLM, Mixed, Params, both_ways, embed, in_conte
 from pipelines.errors import Fault
 from pipelines.fit import apply, prepare
 from pipelines.method import Run
+from pipelines.softmax import surprise
 from tests.kill import killed_at
 from tests.texts import tokens_of, two_topics
 
@@ -124,7 +125,7 @@ def test_what_is_foretold_is_a_probability_and_of_unknown_tokens_and_padding_not
     model, _ = model_of(softmax=softmax)
     states = torch.randn(1, 8)
     with torch.no_grad():
-        p = torch.exp(-model.surprise(states.expand(12, 8), torch.arange(12)))
+        p = torch.exp(-surprise(model.softmax, states.expand(12, 8), torch.arange(12)))
         assert p.sum().item() == pytest.approx(1, abs=1e-5)
         onward, backward = both_ways(np.array([1, 0, 3, 5, 5]), np.array([0, 3]), np.array([3, 2]), border=12)
         found = model(*map(torch.from_numpy, (onward, backward, np.zeros(2, np.int64), np.arange(2))))
@@ -132,7 +133,8 @@ def test_what_is_foretold_is_a_probability_and_of_unknown_tokens_and_padding_not
             torch.from_numpy(onward[:-1]), torch.from_numpy(backward[:-1]), torch.zeros(2, dtype=torch.int64), torch.arange(2)
         )
         by_hand = sum(
-            model.surprise(layers[d][-1][at, 0][None], torch.tensor([word])) for d, at, word in ((0, 0, 1), (0, 2, 3), (1, 0, 3), (1, 2, 1))
+            surprise(model.softmax, layers[d][-1][at, 0][None], torch.tensor([word]))
+            for d, at, word in ((0, 0, 1), (0, 2, 3), (1, 0, 3), (1, 2, 1))
         )
     assert found[:, 1].tolist() == [4, 4]  # two known words, from both ends
     assert found[0, 0].item() == pytest.approx(by_hand.item(), rel=1e-5)
@@ -284,7 +286,7 @@ def test_one_word_a_document_and_steps_without_a_known_word_are_no_fault(tmp_pat
 
 
 def test_a_rate_that_is_too_high_is_a_fault_and_names_the_step(tmp_path, tokens):
-    with pytest.raises(Fault, match=r"embed/b: the loss .* epoch \d+, step \d+.*Lower lr"):
+    with pytest.raises(Fault, match=r"embed/b: the loss.* epoch \d+, step \d+.*Lower lr"):
         embed(tokens, SMALL.model_copy(update={"lr": 1e38}), Run(tmp_path / "v", name="embed/b"))
 
 

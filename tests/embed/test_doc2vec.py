@@ -112,3 +112,23 @@ def test_documents_whose_words_are_all_passed_over_hold_nothing_to_learn(tmp_pat
     with pytest.raises(Fault, match="there was no pair to learn from: .*or say sample: 0"):
         embed(tokens, Params(vector_size=4, sample=1e-30), Run(tmp_path / "v"))
     assert embed(tokens, Params(vector_size=4, sample=0), Run(tmp_path / "w")).items() == ["d0", "d1", "d2"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_documents_that_were_learned_are_inferred_too_where_it_is_said_and_lie_near_new_ones_of_the_same_words(tmp_path, engine):
+    texts = two_topics(60, seed=0)
+    tokens = labelled(tmp_path / "t", [("train", "ab"[i % 2], text) for i, text in enumerate(texts)] + [("test", None, texts[0])], WORDS)
+    params = Params(vector_size=8, epochs=20, infer_epochs=40, sample=0, lr=0.05, engine=engine)
+    learned, both = (
+        embed(tokens, params.model_copy(update={"infer": infer}), Run(tmp_path / "-".join(infer), seed=1))
+        for infer in (["test"], ["train", "test"])
+    )
+    assert learned.items() == both.items()
+    assert np.array_equal(learned.model()[1]["words"], both.model()[1]["words"])
+    assert both.read(columns=["label"])["label"].to_pylist() == learned.read(columns=["label"])["label"].to_pylist()
+
+    def likeness(vectors):  # of a document and its copy
+        return cosines(vectors.matrix()[[0, -1]])[0, 1]
+
+    assert likeness(both) > 0.9
+    assert not np.array_equal(both.matrix()[0], learned.matrix()[0])

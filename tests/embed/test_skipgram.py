@@ -36,7 +36,7 @@ def test_a_long_document_is_cut_where_gensim_would_drop_the_rest(tmp_path):
     assert documents == [known[:LONGEST], known[LONGEST:], [0, 1]]
 
 
-@pytest.mark.parametrize("lengths", [[3 * LONGEST + 1, 20, LONGEST], [LONGEST] * 3, [9_999, 2, 1, 9_999, 9_999], [1] * 50])
+@pytest.mark.parametrize("lengths", [[3 * LONGEST + 1, 20, LONGEST], [LONGEST] * 3, [9_999, 2, 1, 9_999, 9_999], [2] * 50])
 def test_gensim_trains_on_every_token_in_every_epoch(tmp_path, monkeypatch, lengths):
     rng = np.random.default_rng(0)
     tokens = tokens_of(tmp_path / "tokens", [rng.integers(1, 9, length).tolist() for length in lengths])
@@ -186,3 +186,21 @@ def test_a_text_of_fewer_than_two_words_is_a_fault(tmp_path, document, what):
 def test_a_rate_that_would_rise_is_refused():
     with pytest.raises(ValidationError, match=r"min_lr \(0.1\) must not be above lr \(0.01\)"):
         Params(lr=0.01, min_lr=0.1)
+
+
+@pytest.mark.parametrize("engine", ["own", "gensim"])
+def test_without_a_pair_of_known_words_there_is_nothing_to_learn(tmp_path, engine):
+    tokens = tokens_of(tmp_path / "tokens", [[1], [2], [3]] * 20)
+    with pytest.raises(Fault, match="there was no pair to learn from: no document has two known words"):
+        embed(tokens, Params(vector_size=2, engine=engine), Run(tmp_path / "v"))
+
+
+def test_gensims_curve_falls_and_a_rate_that_is_far_too_high_is_a_fault(tmp_path):
+    tokens = tokens_of(tmp_path / "tokens", two_topics(200, seed=0))
+    run = Run(tmp_path / "v", seed=1)
+    embed(tokens, Params(vector_size=8, epochs=20, sample=0, lr=0.05, engine="gensim"), run)
+    losses = [point["loss"] for point in run.curve]
+    assert len(losses) == 20
+    assert losses[-1] < 0.9 * losses[0]
+    with pytest.raises(Fault, match=r"the loss is .* before the first step, in epoch 20.*Lower lr"):
+        embed(tokens, Params(vector_size=8, epochs=20, sample=0, lr=1.0, negative=20, engine="gensim"), Run(tmp_path / "w", seed=1))
