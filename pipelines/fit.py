@@ -14,6 +14,7 @@ over the whole batch; but what a layer draws or takes a mean of (dropout, batch 
 so the weights are then not those of an undivided batch.
 """
 
+import contextlib
 import functools
 import gc
 import math
@@ -49,9 +50,13 @@ class Recipe:
     Args:
         epochs: at most so many passes over the batches.
         lr: learning rate of the first epoch.
-        decay: `none`, or `cosine`: half a cosine from lr in the first epoch towards 0 after the last.
+        decay: `none`; `cosine`, half a cosine from lr in the first epoch towards 0 after the last; `linear`, a straight line there;
+            `plateau`, half of it after each epoch without a lower valid_loss.
         clip: the largest norm that a step's gradient may have; None leaves gradients alone.
         patience: stop after so many epochs without a lower valid_loss; None trains all epochs.
+        l2: so much times each weight is added to its gradient.
+        ema: validation, and what is kept, are of the weights' average over the steps, in which a step counts this much less
+            than the one after it (0.999, say; less in the first steps, as otherwise the random start would stay in it).
         mixed: products of matrices take bfloat16, the weights stay float32 (Micikevicius et al. 2018; no scaling of the
             loss, bfloat16 has the range of float32).
         optimiser: a class of torch.optim, or a partial of one, called with (parameters, lr=lr).
@@ -59,15 +64,21 @@ class Recipe:
 
     epochs: int
     lr: float
-    decay: Literal["none", "cosine"] = "none"
+    decay: Literal["none", "cosine", "linear", "plateau"] = "none"
     clip: float | None = None
     patience: int | None = None
+    l2: float = 0.0
+    ema: float | None = None
     mixed: bool = False
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
 
-    def lr_of(self, epoch: int) -> float:
-        """Epochs count from 1."""
-        return self.lr if self.decay == "none" else self.lr * (1 + math.cos(math.pi * (epoch - 1) / self.epochs)) / 2
+    def lr_of(self, epoch: int, curve: Sequence[dict[str, float]] = ()) -> float:
+        """Epochs count from 1; the curve is that of the epochs before."""
+        done = (epoch - 1) / self.epochs
+        if self.decay == "plateau":
+            losses = [math.inf, *(row["valid_loss"] for row in curve[: epoch - 1] if "valid_loss" in row)]
+            return self.lr / 2 ** sum(loss >= min(losses[:i]) for i, loss in enumerate(losses) if i)
+        return self.lr * {"none": 1.0, "cosine": (1 + math.cos(math.pi * done)) / 2, "linear": 1 - done}[self.decay]
 
 
 def prepare(run: "Run") -> torch.device:
@@ -116,33 +127,69 @@ def fit(
 def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int:
     device = prepare(run)
     model.to(device)
-    optimiser = recipe.optimiser([p for p in model.parameters() if p.requires_grad], lr=recipe.lr)
-    epoch, best_epoch, best_loss, best = _resume(model, optimiser, run)
+    more = {"weight_decay": recipe.l2} if recipe.l2 else {}
+    optimiser = recipe.optimiser([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, **more)
+    average = Average(model, recipe.ema) if recipe.ema else None
+    epoch, best_epoch, best_loss, best = _resume(model, optimiser, average, run)
 
     with run.progress(n_items and n_items * recipe.epochs, "items") as bar:
         bar.begin((n_items or 0) * epoch)
         while epoch < recipe.epochs and not (recipe.patience and epoch - best_epoch >= recipe.patience):
             epoch += 1
             for group in optimiser.param_groups:
-                group["lr"] = recipe.lr_of(epoch)
-            figures = {"loss": _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, bar.advance)}
+                group["lr"] = recipe.lr_of(epoch, run.curve)
+            figures = {"loss": _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_axis, bar.advance)}
             model.eval()
-            with torch.no_grad():
+            with average.in_place() if average else contextlib.nullcontext(), torch.no_grad():
                 figures |= validate() if validate else {}
             if run.fabric:
                 figures = _agreed(figures, run)
+            # a last step, which no later loss would show, can lose them all; what is kept is then the epoch before
+            if not (math.isfinite(figures.get("valid_loss", 0.0)) and all(bool(it.isfinite().all()) for it in model.parameters())):
+                raise Fault(_diverged(run, recipe, epoch, figures["loss"]))
             run.log(epoch=epoch, **figures)
 
             if validate is None:
                 best_epoch = epoch
             elif figures["valid_loss"] < best_loss:
-                best_epoch, best_loss, best = epoch, figures["valid_loss"], _copy(model)
-            _keep(model, optimiser, run, epoch, best_epoch, best_loss, best)
+                best_epoch, best_loss, best = epoch, figures["valid_loss"], average.copy() if average else _copy(model)
+            _keep(model, optimiser, average, run, epoch, best_epoch, best_loss, best)
 
-    if best:
-        model.load_state_dict(best)
+    if best or average:
+        model.load_state_dict(best or average.weights)
     model.eval()
     return best_epoch
+
+
+class Average:
+    """The weights' moving average over the steps."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model, self.decay, self.n_steps = model, decay, 0
+        self.weights = _copy(model)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        self.n_steps += 1
+        share = 1 - min(self.decay, (1 + self.n_steps) / (10 + self.n_steps))  # as TensorFlow begins it
+        for name, weights in self.model.state_dict().items():
+            if weights.is_floating_point():
+                self.weights[name].lerp_(weights, share)
+            else:
+                self.weights[name].copy_(weights)  # a count
+
+    def copy(self) -> Weights:
+        return {name: weights.clone() for name, weights in self.weights.items()}
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The model has the average, for a while."""
+        last = _copy(self.model)
+        self.model.load_state_dict(self.weights)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(last)
 
 
 def apply(model: nn.Module, batches: Iterable[Batch], run: "Run", item_axis: Axis = 0) -> Iterator[np.ndarray]:
@@ -164,7 +211,7 @@ def arrays(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: weights.cpu().numpy() for name, weights in model.state_dict().items()}
 
 
-def _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, advance) -> float:
+def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_axis, advance) -> float:
     """One pass over the batches; the mean loss of an item."""
     rng = np.random.default_rng([run.seed, epoch])
     n_ranks, rank = (run.fabric.world_size, run.fabric.global_rank) if run.fabric else (1, 0)
@@ -196,8 +243,10 @@ def _epoch(model, batches, loss, optimiser, run, recipe, epoch, item_axis, advan
         mean = (_summed(part, model, run) if run.fabric else part).item()
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip) if recipe.clip else 0.0
         if not (math.isfinite(mean) and math.isfinite(norm)):
-            raise Fault(_diverged(run, recipe, epoch, step, mean, n))
+            raise Fault(_diverged(run, recipe, epoch, mean, f", step {step}, a batch of {n}"))
         optimiser.step()
+        if average:
+            average.step()
         total += mean * n
         n_items += n
         advance(n)
@@ -266,12 +315,12 @@ def _agreed(figures: dict[str, float], run: "Run") -> dict[str, float]:
     return dict(zip(figures, first.tolist(), strict=True))
 
 
-def _diverged(run: "Run", recipe: Recipe, epoch: int, step: int, loss: float, n_items: int) -> str:
+def _diverged(run: "Run", recipe: Recipe, epoch: int, loss: float, where: str = ", after its last step") -> str:
     last = f"the last good state is that of epoch {epoch - 1}, loss {run.curve[-1]['loss']:.4g}" if epoch > 1 else "no epoch was finished"
     advice = "Lower lr" if recipe.clip else "Lower lr, or set clip (1.0 is usual)"
     return (
-        f"{run.name}: the loss or its gradient is not a number any more (loss {loss:.4g}) in epoch {epoch}, step {step}, "
-        f"a batch of {n_items} with lr {recipe.lr_of(epoch):.4g}; {last}. {advice}, or look for values far from the rest in the inputs"
+        f"{run.name}: the loss, its gradient or a weight is not a number any more (loss {loss:.4g}) in epoch {epoch}{where} "
+        f"with lr {recipe.lr_of(epoch, run.curve):.4g}; {last}. {advice}, or look for values far from the rest in the inputs"
     )
 
 
@@ -286,24 +335,26 @@ def _copy(model: nn.Module) -> Weights:
 
 
 def _keep(
-    model: nn.Module, optimiser: torch.optim.Optimizer, run: "Run", epoch: int, best_epoch: int, best_loss: float, best: Weights
-) -> None:
+    model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run", epoch: int, best_epoch: int,
+    best_loss: float, best: Weights,
+) -> None:  # fmt: skip
     """Everything that the next epoch depends on, in one file."""
     if run.checkpoint.folder is None or not run.checkpoint.writes:
         return
     tensors = {f"model.{name}": weights for name, weights in model.state_dict().items()}
     tensors |= {f"best.{name}": weights for name, weights in best.items()}
+    tensors |= {f"average.{name}": weights for name, weights in (average.weights if average else {}).items()}
     numbers = {}
     for i, slots in optimiser.state_dict()["state"].items():
         for name, value in slots.items():
             (tensors if isinstance(value, Tensor) else numbers)[f"optimiser.{i}.{name}"] = value
     state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "curve": run.curve}
-    state |= {"optimiser": numbers, "batch_split": run.batch_split}
+    state |= {"optimiser": numbers, "batch_split": run.batch_split, "n_averaged": average.n_steps if average else 0}
     # a scalar is kept as it is: Adam's count of steps has no dimension
     run.checkpoint.save({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}, state)
 
 
-def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, run: "Run") -> tuple[int, int, float, Weights]:
+def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run") -> tuple[int, int, float, Weights]:
     """(epoch, best_epoch, best_loss, best) of the last checkpoint; of a fresh start without one."""
     found = run.checkpoint.load()
     if found is None:
@@ -323,4 +374,7 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, run: "Run") -> t
     run.curve[:], run.batch_split = state["curve"], state["batch_split"]
     run.say(f"goes on after epoch {state['epoch']}")
     best = {name: tensor.to(run.device) for name, tensor in part("best.").items()}
+    if average:
+        average.weights = {name: tensor.to(run.device) for name, tensor in part("average.").items()}
+        average.n_steps = state["n_averaged"]
     return state["epoch"], state["best_epoch"], state["best_loss"], best

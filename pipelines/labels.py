@@ -1,7 +1,13 @@
-"""What the classifiers share: labelled documents split by split, and how their predictions are written."""
+"""What the classifiers share: labelled documents split by split, and how their predictions are written.
 
-from collections.abc import Sequence
+A document is of `one` class, of `several` (its label is their names with `|` between them, and `|` alone for none), or of one of
+classes that are numbers and in `ordinal` order: ratings.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +15,12 @@ import pyarrow.compute as pc
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.parquet import Writer
-from pipelines.artifacts.predictions import Predictions
+from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions, names_of
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
+from pipelines.method import Run
 
+Target = Literal["one", "several", "ordinal"]
 NO_CLASS = -1  # of a document without a label, or with one that no training document has
 
 
@@ -24,7 +32,9 @@ class Split:
         rows: (n,) int64, their places among all documents.
         values, offsets: int32 token ids end to end; document i is values[offsets[i]:offsets[i + 1]]. Empty of counts.
         class_ids: (n,) int64, a place in the list of classes, or NO_CLASS. A document whose label no
-            training document has cannot be right: it counts as an error wherever accuracy is taken.
+            training document has cannot be right: it counts as an error wherever accuracy is taken. Where documents
+            may be of several classes `truth` says which, and this is 0 unless one of them is unknown.
+        truth: (n, C) float32, 1 for each of the several classes that a document is of; (n, 0) where they exclude each other.
     """
 
     name: str
@@ -34,18 +44,31 @@ class Split:
     doc_ids: pa.Array
     labels: pa.Array
     class_ids: np.ndarray
+    truth: np.ndarray
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """(n,) bool"""
+        return self.labels.is_valid().to_numpy(zero_copy_only=False)
 
     def __len__(self) -> int:
         return len(self.class_ids)
 
     def accuracy(self, probabilities: np.ndarray) -> float:
-        """Share of the labelled documents whose most probable class is theirs."""
-        right = probabilities.argmax(axis=1) == self.class_ids
-        return float(right[self.labels.is_valid().to_numpy(zero_copy_only=False)].mean())
+        """Share of the labelled documents whose most probable class is theirs, or all of whose several classes are told, and no other."""
+        if self.truth.shape[1]:  # several
+            right = ((probabilities >= SHOWN_FROM) == self.truth).all(axis=1) & (self.class_ids != NO_CLASS)
+        else:
+            right = probabilities.argmax(axis=1) == self.class_ids
+        return float(right[self.labelled].mean())
 
 
-def classes_of(source: Tokens | Counts) -> list[str]:
-    """The labels of the training documents, sorted. Raises Fault unless there are two or more, on every document."""
+def classes_of(source: Tokens | Counts, target: Target = "one") -> list[str]:
+    """The classes of the training documents, sorted; `ordinal`: as numbers.
+
+    Raises:
+        Fault: a training document has no label; there are not two classes; of ordinal ones, one is no number.
+    """
     label = _documents(source, "train")[1].column("label")
     if not len(label):
         raise Fault(f"{source.name}: no document is in split train, so nothing can be learned. Look at the split column of its corpus")
@@ -53,7 +76,18 @@ def classes_of(source: Tokens | Counts) -> list[str]:
     if label.null_count:
         faults.append(f"{source.name}: {label.null_count} of {len(label)} training documents have no label. Put them in split unlabelled")
     classes = sorted(pc.unique(label).drop_null().to_pylist())
-    if len(classes) == 1:
+    if target == "several":
+        classes = sorted({name for several in classes for name in names_of(several)})
+    if target == "ordinal":
+        numbers = {name: as_number(name) for name in classes}
+        if others := [name for name, number in numbers.items() if number is None]:
+            faults.append(
+                f"{source.name}: {len(others)} of {len(classes)} classes are no numbers, first {others[0]!r}. "
+                "target: ordinal needs numbers, as ratings are; or take target: one"
+            )
+        else:
+            classes = sorted(classes, key=lambda name: numbers[name])
+    if len(classes) == 1 and target != "several":
         faults.append(
             f"{source.name}: all {len(label)} training documents are of one class, {classes[0]!r}. A classifier needs two or more"
         )
@@ -62,15 +96,64 @@ def classes_of(source: Tokens | Counts) -> list[str]:
     return classes
 
 
-def read(source: Tokens | Counts, split: str, classes: Sequence[str]) -> Split:
+def as_number(name: str) -> float | None:
+    try:
+        number = float(name)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read(source: Tokens | Counts, split: str, classes: Sequence[str], target: Target = "one") -> Split:
     """The documents of one split. Those of test come without labels: no method sees one, so none can use it."""
     rows, table = _documents(source, split)
     labels = table.column("label").combine_chunks()
     if split == "test":
         labels = pa.nulls(len(labels), pa.string())
-    class_ids = pc.index_in(labels, pa.array(classes, pa.string())).fill_null(NO_CLASS).to_numpy().astype(np.int64)
+    known = pa.array([] if target == "several" else classes, pa.string())
+    class_ids = pc.index_in(labels, known).fill_null(NO_CLASS).to_numpy(zero_copy_only=False).astype(np.int64)
+    truth = np.zeros((len(labels), len(classes) if target == "several" else 0), np.float32)
+    if target == "several":
+        place = {name: i for i, name in enumerate(classes)}
+        for row, several in enumerate(labels.to_pylist()):
+            names = set(names_of(several or ""))
+            truth[row, [place[name] for name in names if name in place]] = 1
+            class_ids[row] = NO_CLASS if several is None or names - place.keys() else 0
     values, offsets = source.ids([split]) if isinstance(source, Tokens) else (np.empty(0, np.int32), np.zeros(1, np.int64))
-    return Split(split, rows, values, offsets, table.column("doc_id").combine_chunks(), labels, class_ids)
+    return Split(split, rows, values, offsets, table.column("doc_id").combine_chunks(), labels, class_ids, truth)
+
+
+def fewer(split: Split, n: int, seed: int) -> Split:
+    """n of its documents, drawn by seed, of each class the share that it has, one at least; all where n is 0.
+
+    Where documents may be of several classes they are drawn by chance alone, and a rare class may be left with none.
+
+    Raises:
+        Fault: there are not so many, or more classes than that.
+    """
+    if not n:
+        return split
+    classes, n_of = np.unique(split.class_ids, return_counts=True)
+    if n > len(split) or n < len(classes):
+        raise Fault(
+            f"{n} documents to learn from, of {len(split)} in split {split.name} and of {len(classes)} classes: "
+            f"n_train must be from {len(classes)} to {len(split)}, or 0 for all"
+        )
+    rng = np.random.default_rng([seed, n])
+    wanted = n_of * n / n_of.sum()
+    take = np.maximum(np.floor(wanted).astype(int), 1)
+    for i in np.argsort(take - wanted, kind="stable")[: max(n - take.sum(), 0)]:  # the largest remainders
+        take[i] += 1
+    while take.sum() > n:  # classes of less than one document were given one
+        take[take.argmax()] -= 1
+    drawn = [rng.permutation(np.flatnonzero(split.class_ids == name))[:k] for name, k in zip(classes, take, strict=True)]
+    rows = np.sort(np.concatenate(drawn))
+    lengths = np.diff(split.offsets)[rows] if len(split.values) else np.zeros(len(rows), np.int64)
+    parts = [split.values[split.offsets[i] : split.offsets[i + 1]] for i in rows] if len(split.values) else []
+    return Split(
+        split.name, split.rows[rows], np.concatenate([np.empty(0, np.int32), *parts]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        split.doc_ids.take(pa.array(rows)), split.labels.take(pa.array(rows)), split.class_ids[rows], split.truth[rows],
+    )  # fmt: skip
 
 
 def write(out: Writer[Predictions], split: Split, classes: Sequence[str], probabilities: np.ndarray) -> None:
@@ -79,13 +162,47 @@ def write(out: Writer[Predictions], split: Split, classes: Sequence[str], probab
     Args:
         probabilities: (n, classes) float32.
     """
-    predicted = pa.array(classes, pa.string()).take(pa.array(probabilities.argmax(axis=1)))
-    names = pa.array([split.name] * len(split), pa.string())
-    out.append(doc_id=split.doc_ids, split=names, label=split.labels, predicted=predicted, probabilities=probabilities)
+    if split.truth.shape[1]:
+        several = probabilities >= SHOWN_FROM
+        predicted = [SEPARATOR.join(classes[i] for i in np.flatnonzero(row)) for row in several]
+        _append(out, split, "several", predicted, probabilities)
+    else:
+        _append(out, split, "one", pa.array(classes, pa.string()).take(pa.array(probabilities.argmax(axis=1))), probabilities)
+
+
+def write_texts(out: Writer[Predictions], split: Split, texts: Sequence[str], probabilities: np.ndarray) -> None:
+    """Rows of predictions that are texts: a label a token with spaces between, a spelling, what follows a prompt.
+
+    Args:
+        probabilities: (n,) float32, the model's own of its answer: of the whole, or of a token of it on average.
+    """
+    _append(out, split, "text", texts, np.asarray(probabilities, np.float32)[:, None])
+
+
+def _append(out: Writer[Predictions], split: Split, answer: str, predicted, probabilities: np.ndarray) -> None:
+    names, kinds = (pa.array([name] * len(split), pa.string()) for name in (split.name, answer))
+    out.append(
+        doc_id=split.doc_ids, split=names, answer=kinds, label=split.labels, predicted=predicted, probabilities=probabilities
+    )  # fmt: skip
 
 
 def write_classes(out: Writer[Predictions], classes: Sequence[str]) -> None:
     out.append("classes", class_id=np.arange(len(classes)), label=classes)
+
+
+def publish(
+    run: Run, splits: Sequence[Split], probabilities: Callable[[Split], np.ndarray], settings: dict, weights: dict[str, np.ndarray]
+) -> Predictions:
+    """Predictions of some splits, and the model that made them; `settings` holds the classes."""
+    with run.open(Predictions) as out:
+        write_classes(out, settings["classes"])
+        for split in splits:
+            p = probabilities(split)
+            write(out, split, settings["classes"], p)
+            if (split.class_ids >= 0).any():
+                run.say(f"accuracy on {split.name} {split.accuracy(p):.4f}")
+        out.model(settings, weights)
+    return out.artifact
 
 
 def _documents(source: Tokens | Counts, split: str) -> tuple[np.ndarray, pa.Table]:

@@ -70,6 +70,37 @@ def test_a_cosine_begins_at_lr_and_is_half_of_it_midway():
     assert 0 < recipe.lr_of(10) < 0.02
 
 
+def test_a_straight_line_falls_to_half_midway_and_a_plateau_halves_after_each_epoch_that_is_no_better():
+    assert Recipe(epochs=10, lr=0.4, decay="linear").lr_of(6) == pytest.approx(0.2)
+    curve = [{"epoch": i, "loss": 0, "valid_loss": loss} for i, loss in enumerate((3, 2, 2.5, 1, 1), 1)]
+    recipe = Recipe(epochs=10, lr=0.4, decay="plateau")
+    assert [recipe.lr_of(epoch, curve) for epoch in range(1, 7)] == pytest.approx([0.4, 0.4, 0.4, 0.2, 0.2, 0.1])
+
+
+def test_l2_adds_its_share_of_a_weight_to_the_gradient(tmp_path):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 3.0)
+    batch = (np.float32([[1], [2]]), np.float32([[1], [2]]))
+    fit(model, lambda rng: [batch], squared, Run(tmp_path), Recipe(epochs=1, lr=0.01, l2=0.5, optimiser=torch.optim.SGD))
+    assert model.weight.item() == pytest.approx(3 - 0.01 * (10 + 0.5 * 3))
+
+
+def test_the_average_of_the_steps_is_what_is_judged_and_kept(tmp_path):
+    """Weights 3, then w1, w2 by plain descent; shares of a step 1 - 2/11 and 1 - 3/12."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 3.0)
+    batch, seen = (np.float32([[1]]), np.float32([[0]])), []  # loss w^2, so w is 0.8 of itself after a step of 0.1
+
+    def validate():
+        seen.append(model.weight.item())
+        return {"valid_loss": -len(seen)}
+
+    fit(model, lambda rng: [batch], squared, Run(tmp_path), Recipe(epochs=2, lr=0.1, ema=0.9, optimiser=torch.optim.SGD), validate)
+    first = 3 * 2 / 11 + 2.4 * 9 / 11
+    assert seen == pytest.approx([first, first * 3 / 12 + 1.92 * 9 / 12])
+    assert model.weight.item() == pytest.approx(seen[-1])
+
+
 def test_the_curve_weighs_a_short_batch_by_its_items(tmp_path):
     run = Run(tmp_path)
     model = nn.Linear(1, 1)
@@ -86,8 +117,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
     assert not same(first, other)
 
 
-@pytest.mark.parametrize("optimiser", [ADAM, functools.partial(torch.optim.SGD, momentum=0.9), torch.optim.Adagrad])
-def test_a_training_that_was_killed_ends_with_the_same_bytes(tmp_path, optimiser):
+@pytest.mark.parametrize(
+    ("optimiser", "ema"), [(ADAM, None), (ADAM, 0.9), (functools.partial(torch.optim.SGD, momentum=0.9), None), (torch.optim.Adagrad, 0.5)]
+)
+def test_a_training_that_was_killed_ends_with_the_same_bytes(tmp_path, optimiser, ema):
     def validate(model):
         return {"valid_loss": float(np.mean((np.concatenate(list(apply(model, [(X,)], Run(tmp_path)))) - Y) ** 2))}
 
@@ -98,7 +131,7 @@ def test_a_training_that_was_killed_ends_with_the_same_bytes(tmp_path, optimiser
                 raise KeyboardInterrupt
             yield batch
 
-    recipe = Recipe(epochs=4, lr=0.05, decay="cosine", clip=1.0, optimiser=optimiser)
+    recipe = Recipe(epochs=4, lr=0.05, decay="plateau", clip=1.0, ema=ema, optimiser=optimiser)
     whole = Run(tmp_path / "a", seed=3)
     expected = trained(whole, recipe, validate)
 
@@ -175,7 +208,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_last_good_state(tmp_path)
         return squared(model, x, y) * (math.nan if len(calls) == 7 else 1)  # 4 steps an epoch: epoch 2, step 3
 
     with pytest.raises(
-        Fault, match=r"embed/toy: the loss .* epoch 2, step 3.*last good state is that of epoch 1, loss [\d.]+\. Lower lr, or set clip"
+        Fault, match=r"embed/toy: the loss, .* epoch 2, step 3.*last good state is that of epoch 1, loss [\d.]+\. Lower lr, or set clip"
     ):
         fit(model, batches, loss, run, Recipe(epochs=3, lr=0.01))
     assert all(np.isfinite(weights).all() for weights in arrays(model).values())
@@ -184,6 +217,36 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_last_good_state(tmp_path)
 def test_an_lr_far_too_large_is_a_fault_and_not_a_model(tmp_path):
     with pytest.raises(Fault, match="Lower lr"):
         fit(nn.Linear(3, 1), batches, squared, Run(tmp_path), Recipe(epochs=50, lr=1e6, optimiser=torch.optim.SGD))
+
+
+class Losing(torch.optim.SGD):
+    """Its last step is so long that no weight is a number after it."""
+
+    def __init__(self, parameters, n, **knobs):
+        super().__init__(parameters, **knobs)
+        self.left = n
+
+    def step(self):
+        super().step()
+        self.left -= 1
+        if not self.left:
+            for group in self.param_groups:
+                for weights in group["params"]:
+                    weights.data.fill_(math.inf)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_last_step_that_loses_the_weights_is_a_fault_and_what_is_kept_is_the_epoch_before(tmp_path, epochs):
+    """One batch an epoch, so that no later loss could show it."""
+    run = Run(tmp_path / "r", seed=1, checkpoints=tmp_path / "kept")
+    recipe = Recipe(epochs=epochs, lr=1e-3, optimiser=functools.partial(Losing, n=epochs))
+    with pytest.raises(Fault, match=f"a weight is not a number any more .* in epoch {epochs}, after its last step with lr 0.001"):
+        fit(network(run), lambda rng: [(X, Y)], squared, run, recipe)
+    kept = run.checkpoint.load()
+    assert (kept is None) == (epochs == 1)
+    if kept:
+        assert all(np.isfinite(array).all() for array in kept[0].values())
+        assert kept[1]["epoch"] == epochs - 1
 
 
 def test_an_epoch_without_batches_is_a_fault(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
-from pipelines.labels import NO_CLASS, classes_of, read, write, write_classes
+from pipelines.labels import NO_CLASS, classes_of, fewer, read, write, write_classes
 from pipelines.method import Run
 
 
@@ -51,6 +51,48 @@ def test_a_test_split_shows_no_label(tmp_path):
     split = read(tokens(tmp_path / "t", [("test", "a"), ("test", "b")]), "test", ["a", "b"])
     assert split.labels.null_count == 2
     assert set(split.class_ids.tolist()) == {NO_CLASS}
+
+
+def test_the_classes_of_labels_that_name_several_are_their_parts(tmp_path):
+    made = tokens(tmp_path / "t", [("train", "b|a"), ("train", ""), ("train", "c"), ("valid", "a|new"), ("valid", None), ("valid", "c")])
+    assert classes_of(made, "several") == ["a", "b", "c"]
+    split = read(made, "valid", ["a", "b", "c"], "several")
+    assert split.truth.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    assert split.labelled.tolist() == [True, False, True]
+    # nobody can know 'new', so the first is wrong whatever is said
+    assert split.accuracy(np.array([[0.6, 0.1, 0.2], [1, 1, 1], [0.2, 0, 0.5]])) == 0.5
+    with Run(tmp_path / "p").open(Predictions) as out:
+        write_classes(out, ["a", "b", "c"])
+        write(out, split, ["a", "b", "c"], np.float32([[0.6, 0.1, 0.2], [0.1, 0, 0], [0.5, 0, 0.5]]))
+    assert out.artifact.frame("valid")[0]["predicted"].tolist() == ["a", "", "a|c"]
+
+
+def test_blanks_about_a_name_are_no_part_of_it_and_a_bar_alone_names_no_class(tmp_path):
+    made = tokens(tmp_path / "t", [("train", "a | b"), ("train", "c|"), ("train", "|"), ("valid", " b|a")])
+    assert classes_of(made, "several") == ["a", "b", "c"]
+    assert read(made, "train", ["a", "b", "c"], "several").truth.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 0]]
+    assert read(made, "valid", ["a", "b", "c"], "several").class_ids.tolist() == [0]
+
+
+def test_ordinal_classes_are_in_the_order_of_their_numbers(tmp_path):
+    assert classes_of(tokens(tmp_path / "t", [("train", "10"), ("train", "9"), ("train", "-1.5")]), "ordinal") == ["-1.5", "9", "10"]
+    with pytest.raises(Fault, match="tokens/u: 1 of 2 classes are no numbers, first 'good'"):
+        classes_of(tokens(tmp_path / "u", [("train", "10"), ("train", "good")]), "ordinal")
+
+
+def test_fewer_documents_keep_the_shares_of_the_classes_and_one_of_each_at_least(tmp_path):
+    made = tokens(tmp_path / "t", [("train", "abc"[(i % 10 > 5) + (i == 0) * 2]) for i in range(60)])
+    split = read(made, "train", ["a", "b", "c"])
+    drawn = fewer(split, 10, seed=1)
+    assert np.bincount(drawn.class_ids).tolist() == [5, 4, 1]
+    assert drawn.doc_ids.to_pylist() == [f"d{i}" for i in drawn.rows]
+    assert drawn.values.tolist() == [1] * 10
+    assert drawn.offsets.tolist() == list(range(11))
+    assert drawn.rows.tolist() == fewer(split, 10, seed=1).rows.tolist() != fewer(split, 10, seed=2).rows.tolist()
+    assert fewer(split, 0, seed=1) is split
+    for n in (2, 61):
+        with pytest.raises(Fault, match="n_train must be from 3 to 60, or 0 for all"):
+            fewer(split, n, seed=1)
 
 
 def test_the_most_probable_class_is_what_is_predicted(tmp_path):

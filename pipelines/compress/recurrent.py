@@ -29,9 +29,11 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, too_few_words
-from pipelines.fit import Recipe, apply, arrays, fit, prepare
-from pipelines.method import Knobs, Run
+from pipelines.fit import apply, arrays, fit, prepare
+from pipelines.method import Run
 from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled
+from pipelines.softmax import softmax_over, surprise
+from pipelines.training import FitKnobs
 
 ROWS = 8192  # documents that are coded and written together
 END = UNKNOWN_ID  # the unknown token is never told, so its place in the softmax is the end's; and a telling begins with its vector
@@ -40,7 +42,7 @@ AXES = (1, 0)  # where the documents lie in the parts of a batch
 PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
 
 
-class Params(Knobs):
+class Params(FitKnobs):
     hidden_size: int = Field(128, ge=1)  # H
     num_layers: int = Field(1, ge=1)  # L, of encoder and decoder each
     coding_size: int | None = Field(None, ge=1)  # K; none: the encoder's last state itself, H numbers
@@ -49,11 +51,7 @@ class Params(Knobs):
     backwards: bool = True  # tells the last word first: the one whose traces are freshest
     word_dropout: float = Field(0.0, ge=0, lt=1)  # share of the words before, by which the decoder tells, that it is not shown
     softmax: Literal["auto", "full", "adaptive"] = "auto"  # full below 5,000 words; either gives the probability itself
-    batch_size: int = Field(64, ge=1)  # documents a step
     epochs: int = Field(10, ge=1)  # at most
-    patience: int = Field(2, ge=1)  # epochs without a lower loss on valid before training stops
-    lr: float = Field(0.002, gt=0)  # Adam
-    clip: float = Field(1.0, gt=0)  # largest norm of a step's gradient
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
 
@@ -78,8 +76,9 @@ def compress(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     def validate() -> dict[str, float]:
         return {"valid_loss": float(np.concatenate([rows[:, -1] for _, rows in coded(model, valid, params, run)]).mean(dtype=np.float64))}
 
-    recipe = Recipe(epochs=params.epochs, lr=params.lr, clip=params.clip, patience=params.patience)
-    best = fit(model, batches, loss, run, recipe, validate if len(valid.values) else None, n_items=len(train.offsets) - 1, item_axis=AXES)
+    best = fit(
+        model, batches, loss, run, params.recipe(), validate if len(valid.values) else None, n_items=len(train.offsets) - 1, item_axis=AXES
+    )
     run.say(f"keeps the weights of epoch {best}")
 
     total = 0.0
@@ -128,10 +127,7 @@ class SequenceAutoencoder(nn.Module):
             if "bias_hh" in name:
                 nn.init.ones_(bias.data[hidden_size : 2 * hidden_size])  # of the forget gate
         adaptive = params.softmax == "adaptive" or (params.softmax == "auto" and n_words >= 5_000)
-        cutoffs = [cut for cut in CUTOFFS if cut < n_words] or [max(n_words // 2, 1)]
-        self.softmax = (
-            nn.AdaptiveLogSoftmaxWithLoss(hidden_size, n_words, cutoffs, div_value=2) if adaptive else nn.Linear(hidden_size, n_words)
-        )
+        self.softmax = softmax_over(n_words, hidden_size, adaptive, CUTOFFS)
 
     def encode(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(T, B) token ids, (B,) lengths -> (B, K)"""
@@ -163,14 +159,8 @@ class SequenceAutoencoder(nn.Module):
         place = torch.arange(len(target), device=ids.device)[:, None]
         asked = (target != UNKNOWN_ID) | (place == lengths)  # beyond a document's end all is unknown
         nats = torch.zeros(target.shape, device=ids.device)
-        nats[asked] = self.surprise(states[asked], target[asked])
+        nats[asked] = surprise(self.softmax, states[asked], target[asked])
         return nats.sum(dim=0), asked.sum(dim=0).float()
-
-    def surprise(self, states: Tensor, target: Tensor) -> Tensor:
-        """(n, H) states and (n,) the words that follow -> (n,) minus the logarithm of their probability."""
-        if isinstance(self.softmax, nn.Linear):
-            return nn.functional.cross_entropy(self.softmax(states), target, reduction="none")
-        return -self.softmax(states, target).output
 
     def likeliest(self, states: Tensor) -> Tensor:
         """(n, H) -> (n,) token ids."""

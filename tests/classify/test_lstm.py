@@ -3,17 +3,17 @@
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-import torch
-from torch import nn
 
+from pipelines import classifier
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
-from pipelines.classify import lstm, tfidf_logreg
-from pipelines.classify.lstm import Params, Reader, classify, padded, probabilities, rebuild
+from pipelines.classify import tfidf_logreg
+from pipelines.classify.lstm import Params, classify, probabilities_of
 from pipelines.compress import recurrent
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
+from pipelines.reading import padded
 from tests.kill import killed_at
 from tests.texts import labelled
 
@@ -51,20 +51,6 @@ def word_vectors(folder, noun, items, size=4, seed=0):
 SMALL = Params(hidden_size=16, vector_size=8, dropout=0, batch_size=16, epochs=12, lr=0.02, patience=12)
 
 
-def model(**knobs):
-    torch.manual_seed(0)
-    params = Params(hidden_size=3, dropout=0, **knobs)
-    return Reader(np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), 3, params, frozen=False).eval()
-
-
-KINDS = [
-    {"pooling": pooling, "bidirectional": both, "num_layers": n}
-    for pooling in ("last", "max", "mean")
-    for both in (False, True)
-    for n in (1, 2)
-]
-
-
 @pytest.mark.parametrize("pooling", ["last", "max"])
 def test_learns_an_order_that_a_bag_of_words_cannot(tmp_path, pooling):
     toy = tokens(tmp_path / "t", orders())
@@ -73,48 +59,6 @@ def test_learns_an_order_that_a_bag_of_words_cannot(tmp_path, pooling):
     right = [np.mean(made.frame("valid")[0].eval("label == predicted")) for made in (read_in_order, counted)]
     assert right[0] > 0.95
     assert right[1] < 0.7
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_padding_does_not_change_what_is_said_of_a_document(kind):
-    net = model(**kind)
-    ids = torch.tensor([[1, 2, 3]]).T
-    longer = torch.tensor([[1, 2, 3, 0, 0], [4, 4, 4, 4, 4]]).T
-    with torch.no_grad():
-        alone, together = net(ids, torch.tensor([3])), net(longer, torch.tensor([3, 5]))
-    assert together[0].tolist() == pytest.approx(alone[0].tolist(), abs=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_reads_as_torch_reads_packed_sequences(kind):
-    net, lengths = model(**kind), torch.tensor([5, 1, 3])
-    ids = torch.tensor([[1, 2, 3, 4, 5], [3, 0, 0, 0, 0], [5, 4, 2, 0, 0]]).T
-    reference = nn.LSTM(4, 3, num_layers=kind["num_layers"], bidirectional=kind["bidirectional"])
-    weights = {}
-    for i in range(kind["num_layers"]):
-        for layers, suffix in ((net.onward, ""), (net.backward_, "_reverse"))[: 1 + kind["bidirectional"]]:
-            weights |= {name.replace("_l0", f"_l{i}{suffix}"): value for name, value in layers[i].state_dict().items()}
-    reference.load_state_dict(weights)
-    with torch.no_grad():
-        packed = nn.utils.rnn.pack_padded_sequence(net.embedding(ids), lengths, enforce_sorted=False)
-        out, (last, _) = reference(packed)
-        states = nn.utils.rnn.pad_packed_sequence(out)[0]  # (T, B, H)
-        documents = [states[:n, b] for b, n in enumerate(lengths)]
-        pooled = {
-            "max": torch.stack([d.amax(0) for d in documents]),
-            "mean": torch.stack([d.mean(0) for d in documents]),
-            "last": torch.cat(list(last[-1 - kind["bidirectional"] :]), dim=1),
-        }[kind["pooling"]]
-        assert net(ids, lengths).numpy() == pytest.approx(net.decision(pooled).log_softmax(1).numpy(), abs=1e-6)
-
-
-def test_one_by_one_or_many_at_once_a_document_gets_the_same_probabilities(tmp_path):
-    toy = tokens(tmp_path / "t", [*orders(40), ("valid", "bad first", [])])
-    split = read(toy, "valid", ["bad first", "good first"])
-    net = model()
-    at_once, single = (probabilities(net, split, Params(batch_size=size), Run(tmp_path)) for size in (100, 1))
-    assert at_once == pytest.approx(single, abs=1e-6)
-    assert at_once.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(("keep", "expected"), [("head", [1, 2]), ("tail", [3, 4]), ("both", [1, 4])])
@@ -178,7 +122,7 @@ def test_what_was_kept_gives_the_same_probabilities_without_the_training_data(tm
     settings, weights = made.model()
     assert settings["words"] == WORDS
     split = read(toy, "test", settings["classes"])
-    again = probabilities(rebuild(settings, weights), split, Params(**settings["params"]), Run(tmp_path))
+    again = probabilities_of(split.values, split.offsets, settings, weights, Run(tmp_path))
     assert again == pytest.approx(made.frame("test")[1], abs=1e-6)
 
 
@@ -236,7 +180,7 @@ def begun(toy, params, folder, monkeypatch, **given):
         found.update({name: weights.clone().numpy() for name, weights in model.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lstm, "fit", stopped)
+    monkeypatch.setattr(classifier, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         classify(toy, params, Run(folder, seed=1), **given)
     return found

@@ -1,0 +1,100 @@
+"""Ensemble: the average of what several classifiers say, document by document.
+
+reads   predictions   two rows or more, of the same documents and the same classes, one class each
+writes  predictions   a weighted mean of their probabilities. The model holds the weights
+source  Dietterich 2000, Ensemble methods in machine learning; Jordan, Jacobs 1994 for weights that are chosen: those of a mixture,
+        by expectation-maximisation
+
+Weights that are chosen are chosen on valid, so the log loss of valid is then a little too good.
+"""
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.artifacts.predictions import Predictions
+from pipelines.errors import Fault
+from pipelines.method import Knobs, Run
+from pipelines.told import Told, told, write_told
+
+GAIN = 1e-9  # nats a document; a round of expectation-maximisation that gains less was the last one
+ROUNDS = 10_000  # at most
+
+
+class Params(Knobs):
+    weights: Literal["equal", "chosen"] = "equal"  # chosen: at least 0, their sum 1, for the least log loss on valid
+
+
+def classify(predictions: list[Predictions], params: Params, run: Run) -> Predictions:
+    if len(predictions) < 2:
+        raise Fault(f"{run.name}: an average needs two rows of predictions or more, and only {predictions[0].name} is named")
+    several = [told(one) for one in predictions]
+    first = several[0]
+    faults = [fault for one, its in zip(predictions[1:], several[1:], strict=True) for fault in misfits(predictions[0], first, one, its)]
+    if faults:
+        raise Fault(faults)
+    p = [aligned(first, one) for one in several]  # (N, C) each, documents in the first one's order
+    settings = {"model": "ensemble", "classes": first.classes, "of": [one.classes for one in several], "params": params.model_dump()}
+    weights = np.full(len(several), 1 / len(several))
+    if params.weights == "chosen":
+        mine, class_ids = first.judged("valid")
+        if not len(mine):
+            raise Fault(f"{run.name}: no document of valid has a label among the classes, so no weights can be chosen. Say weights: equal")
+        places = np.array([[its.index(name) for name in first.classes] for its in settings["of"]])  # of the classes, (rows, C)
+        weights = mixture(np.stack([one[mine, place[class_ids]] for one, place in zip(p, places, strict=True)]).astype(np.float64))
+    run.say("weights " + ", ".join(f"{one.row} {weight:.3f}" for one, weight in zip(predictions, weights, strict=True)))
+    kept = {"weights": weights}
+    return write_told(run, first, combined(p, settings, kept), settings, kept)
+
+
+def combined(probabilities: list[np.ndarray], settings: dict, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """(N, C) float32, of what the classifiers say of the same documents; each has the classes in an order of its own, `of`."""
+    orders = [[its.index(name) for name in settings["classes"]] for its in settings["of"]]
+    parts = zip(weights["weights"], probabilities, orders, strict=True)
+    return sum(weight * p[:, order].astype(np.float64) for weight, p, order in parts).astype(np.float32)
+
+
+def misfits(a: Predictions, first: Told, b: Predictions, other: Told) -> list[str]:
+    """Why the two cannot be averaged, a sentence each."""
+    faults = []
+    if set(first.classes) != set(other.classes):
+        lacking = sorted(set(first.classes) ^ set(other.classes))
+        faults.append(f"{a.name} and {b.name} have not the same classes: {lacking[0]!r} is of one alone. Train both on the same documents")
+    mine, theirs = keys(first), keys(other)
+    missing = [pc.filter(x, pc.invert(pc.is_in(x, y))) for x, y in ((mine, theirs), (theirs, mine))]
+    if n := len(missing[0]) + len(missing[1]):
+        example = (missing[0] if len(missing[0]) else missing[1])[0].as_py().split("\n", 1)
+        faults.append(
+            f"{a.name} and {b.name} are not of the same documents: {n} are of one alone, first {example[1]!r} of {example[0]}. "
+            "Name rows that read the same tokens"
+        )
+    return faults
+
+
+def keys(given: Told) -> pa.Array:
+    """Split and doc_id in one."""
+    return pc.binary_join_element_wise(given.table["split"], given.table["doc_id"], "\n").combine_chunks()
+
+
+def aligned(first: Told, other: Told) -> np.ndarray:
+    """(N, C) float32: the other's probabilities in the first one's order of documents."""
+    return other.probabilities[pc.index_in(keys(first), keys(other)).to_numpy()]
+
+
+def mixture(p: np.ndarray) -> np.ndarray:
+    """(rows,) float64: the weights on the simplex with the least log loss.
+
+    Args:
+        p: (rows, n) what each says of the true class of each document. The loss is convex in the weights, and no round raises it.
+    """
+    p = np.maximum(p, np.finfo(np.float32).tiny)
+    weights, before = np.full(len(p), 1 / len(p)), -np.inf
+    for _ in range(ROUNDS):
+        of_truth = weights @ p
+        gained = np.log(of_truth).mean()
+        if gained - before < GAIN:
+            break
+        before, weights = gained, weights * (p / of_truth).mean(axis=1)
+    return weights / weights.sum()

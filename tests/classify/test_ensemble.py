@@ -1,0 +1,92 @@
+"""The average of several classifiers."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from pipelines.classify.ensemble import Params, classify, combined, mixture
+from pipelines.errors import Fault
+from pipelines.kernels.calibration import log_loss
+from pipelines.method import Run
+from tests.classify.test_temperature import CLASSES, predictions
+
+N = 3000
+SPLITS = ["valid"] * (N * 2 // 3) + ["test"] * (N // 3)
+
+
+def several(folder, noises):
+    """Classifiers that see the same truth, each through noise of its own."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 2, (N, 3))
+    drawn = (softmax(scores, axis=1).cumsum(axis=1) < rng.random((N, 1))).sum(axis=1)
+    labels = [CLASSES[c] if split == "valid" else None for c, split in zip(drawn, SPLITS, strict=True)]
+    return [
+        predictions(folder / str(i), softmax(scores + rng.normal(0, s, (N, 3)), axis=1), SPLITS, labels) for i, s in enumerate(noises)
+    ], drawn
+
+
+def test_equal_weights_are_the_mean(tmp_path):
+    given, _ = several(tmp_path, [1, 2])
+    made = classify(given, Params(), Run(tmp_path / "p"))
+    for split in ("valid", "test"):
+        assert made.frame(split)[1] == pytest.approx((given[0].frame(split)[1] + given[1].frame(split)[1]) / 2, abs=1e-6)
+    frame, p = made.frame("test")
+    assert frame["predicted"].tolist() == [CLASSES[i] for i in p.argmax(axis=1)]
+
+
+def test_chosen_weights_serve_test_better_than_any_one_and_than_equal_ones(tmp_path):
+    given, truth = several(tmp_path, [1, 1, 6])
+    losses = [log_loss(np.log(one.frame("test")[1]), truth[N * 2 // 3 :]) for one in given]
+    for weights in ("equal", "chosen"):
+        made = classify(given, Params(weights=weights), Run(tmp_path / weights))
+        losses.append(log_loss(np.log(made.frame("test")[1]), truth[N * 2 // 3 :]))
+    assert min(losses) == losses[-1]
+    assert made.model()[1]["weights"].sum() == pytest.approx(1)
+
+
+def test_no_other_point_of_the_simplex_has_a_lower_loss():
+    rng = np.random.default_rng(1)
+    p = rng.random((3, 50))
+    best = mixture(p)
+    assert (best >= 0).all()
+    loss = -np.log(best @ p).mean()
+    assert all(-np.log(other @ p).mean() >= loss - 1e-6 for other in rng.dirichlet(np.full(3, 0.5), 500))
+
+
+def test_documents_in_another_order_and_classes_in_another_order_are_matched(tmp_path):
+    p = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+    one = predictions(tmp_path / "one", p, ["valid", "test"], ["a", None])
+    other = predictions(
+        tmp_path / "other", p[::-1][:, [2, 0, 1]], ["test", "valid"], [None, "a"], classes=["c", "a", "b"], ids=["d1", "d0"]
+    )
+    for weights in ("equal", "chosen"):
+        made = classify([one, other], Params(weights=weights), Run(tmp_path / weights))
+        assert made.frame("valid")[1] == pytest.approx(p[:1], abs=1e-6)
+        assert made.frame("test")[1] == pytest.approx(p[1:], abs=1e-6)
+    assert np.array_equal(combined([one.frame("test")[1], other.frame("test")[1]], *made.model()), made.frame("test")[1])
+
+
+def test_rows_of_other_documents_or_classes_are_refused_all_at_once(tmp_path):
+    p = np.full((2, 3), 1 / 3)
+    one = predictions(tmp_path / "one", p, ["valid", "test"], ["a", None])
+    others = predictions(tmp_path / "others", p, ["valid", "test"], ["a", None], ids=["d0", "x"])
+    new = predictions(tmp_path / "new", p, ["valid", "test"], ["a", None], classes=["a", "b", "z"])
+    with pytest.raises(Fault) as caught:
+        classify([one, others, new], Params(), Run(tmp_path / "p"))
+    assert caught.value.faults == [
+        "predictions/one and predictions/others are not of the same documents: 2 are of one alone, first 'd1' of test. "
+        "Name rows that read the same tokens",
+        "predictions/one and predictions/new have not the same classes: 'c' is of one alone. Train both on the same documents",
+    ]
+
+
+def test_one_row_alone_is_no_average(tmp_path):
+    one = predictions(tmp_path / "one", np.full((1, 3), 1 / 3), ["valid"], ["a"])
+    with pytest.raises(Fault, match="an average needs two rows of predictions or more, and only predictions/one is named"):
+        classify([one], Params(), Run(tmp_path / "p"))
+
+
+def test_without_labels_in_valid_no_weights_can_be_chosen(tmp_path):
+    one, two = (predictions(tmp_path / name, np.full((1, 3), 1 / 3), ["test"], [None]) for name in ("one", "two"))
+    with pytest.raises(Fault, match="no document of valid has a label among the classes, so no weights can be chosen"):
+        classify([one, two], Params(weights="chosen"), Run(tmp_path / "p"))

@@ -1,0 +1,174 @@
+"""The mixed objective."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipelines import classifier, perturbation
+from pipelines.classify import lstm
+from pipelines.classify.mixed_lstm import Params, classify, probabilities_of
+from pipelines.errors import Fault
+from pipelines.labels import read
+from pipelines.method import Run
+from pipelines.mixed import Reader, mixed
+from tests.kill import killed_at
+from tests.texts import labelled
+
+WORDS = ["<unk>", *(f"w{i}" for i in range(1, 41))]
+SMALL = {"hidden_size": 16, "vector_size": 16, "batch_size": 16, "epochs": 3, "lr": 0.01, "dropout": 0.2, "epsilon": 1.0}
+ONES = torch.ones(2)
+
+
+def topics(n_train, n_valid, n_unlabelled, seed=0):
+    """Class x has words 1 to 20, class y words 21 to 40, a third of them by chance from anywhere."""
+    rng = np.random.default_rng(seed)
+
+    def document(of):
+        ids = rng.integers(1, 21, 12) + 20 * of
+        wild = rng.random(12) < 0.33
+        ids[wild] = rng.integers(1, 41, wild.sum())
+        return ids
+
+    rows = [("train", "xy"[i % 2], document(i % 2)) for i in range(n_train)]
+    rows += [("valid", "xy"[i % 2], document(i % 2)) for i in range(n_valid)]
+    rows += [("unlabelled", None, document(i % 2)) for i in range(n_unlabelled)]
+    return [*rows, ("test", "x", document(0)), ("test", "y", document(1))]
+
+
+def reader(**knobs):
+    torch.manual_seed(0)
+    params = Params(**({"hidden_size": 4, "dropout": 0.0, "normalise": False} | knobs))
+    return Reader(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), False, 2, params).train(), params
+
+
+BATCH = torch.tensor([[1, 2, 3], [4, 5, 0]]).T, torch.tensor([3, 2]), torch.tensor([0, 1])
+OTHERS = torch.tensor([[5, 4], [3, 1], [2, 0]]), torch.tensor([3, 2])
+
+
+def test_without_its_terms_it_is_the_plain_loss():
+    model, params = reader(adversarial=0.0, virtual=0.0, entropy=0.0)
+    ids, lengths, truth = BATCH
+    assert mixed(params, ONES, model, *BATCH).tolist() == classifier.losses(model(ids, lengths), truth, "one", 0.0, ONES).tolist()
+
+
+def test_its_loss_is_the_sum_of_its_terms():
+    model, params = reader()
+    ids, lengths, truth = BATCH
+    inside = torch.arange(3)[:, None] < lengths
+    x = model.words(ids)
+    scores = model.read(x, lengths)
+    plain = classifier.losses(scores, truth, "one", 0.0, ONES)
+    r = perturbation.adversarial(plain, x, inside, params.epsilon)
+    hit = classifier.losses(model.read(x + r, lengths), truth, "one", 0.0, ONES)
+    only = params.model_copy(update={"virtual": 0.0, "entropy": 0.0})
+    assert mixed(only, ONES, model, *BATCH).tolist() == pytest.approx((plain + hit).tolist(), rel=1e-5)
+    assert (hit > plain).all()
+    unsure = perturbation.entropy(scores)
+    only = params.model_copy(update={"adversarial": 0.0, "virtual": 0.0, "entropy": 2.0})
+    others = perturbation.entropy(model(*OTHERS)).mean()
+    assert mixed(only, ONES, model, *BATCH[:2], *OTHERS, truth).tolist() == pytest.approx(
+        (plain + 2 * unsure + 2 * others).tolist(), rel=1e-5
+    )
+    # the virtual term, by the same random direction
+    only = params.model_copy(update={"adversarial": 0.0, "entropy": 0.0})
+    torch.manual_seed(7)
+    whole = mixed(only, ONES, model, *BATCH)
+    torch.manual_seed(7)
+    torch.randint(2**31, ())
+    r = perturbation.virtual(lambda x: model.read(x, lengths), scores, x, inside, params.epsilon, params.xi, 1)
+    moved = perturbation.divergence(scores.log_softmax(1), model.read(x + r, lengths))
+    assert whole.tolist() == pytest.approx((plain + moved).tolist(), rel=1e-4)
+
+
+def test_what_is_said_of_a_document_as_it_is_gets_no_gradient_by_the_divergence():
+    """KL(p || q) descends by q alone: the gradient is that of cross-entropy with p as it stands."""
+    model, params = reader(adversarial=0.0, entropy=0.0)
+    gradients = []
+    for term in ("kl", "cross-entropy"):
+        model.zero_grad()
+        torch.manual_seed(5)
+        if term == "kl":
+            (mixed(params, ONES, model, *BATCH) - mixed(params.model_copy(update={"virtual": 0.0}), ONES, model, *BATCH)).sum().backward()
+        else:
+            ids, lengths, _ = BATCH
+            torch.randint(2**31, ())
+            x, inside = model.words(ids), torch.arange(3)[:, None] < lengths
+            p = model.read(x, lengths).detach()
+            r = perturbation.virtual(lambda x, n=lengths: model.read(x, n), p, x, inside, params.epsilon, params.xi, 1)
+            (-(p.softmax(1) * model.read(x + r, lengths).log_softmax(1)).sum()).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-3)
+
+
+def test_all_passes_over_a_block_drop_the_same_numbers_and_other_blocks_others(monkeypatch):
+    model, params = reader(dropout=0.5, hidden_size=40)
+    masks, dropout = [], torch.nn.functional.dropout
+
+    def watched(x, p, training, inplace=False):
+        made = dropout(x, p, training)
+        masks.append((made != 0) | (x == 0))
+        return made
+
+    monkeypatch.setattr(torch.nn.functional, "dropout", watched)
+    mixed(params, ONES, model, *BATCH[:2], *OTHERS, BATCH[2])
+    of_words = [mask for mask in masks if mask.shape == (3, 2, 3)]
+    first, last = of_words[0], of_words[-1]
+    assert len(of_words) == 4 + 3  # plain, adversarial, two for the virtual one; of the others one less
+    for mask in of_words[:4]:
+        assert (mask == first).all()
+    for mask in of_words[4:]:
+        assert (mask == last).all()
+    assert not (first == last).all()
+
+
+def test_the_share_of_each_word_is_kept_with_the_model_and_answers_are_the_same_without_the_data(tmp_path):
+    toy = labelled(tmp_path / "t", topics(32, 16, 16), WORDS)
+    made = classify(toy, Params(**SMALL), Run(tmp_path / "p", seed=1))
+    settings, weights = made.model()
+    counts = toy.vocab().column("count").to_numpy()
+    assert weights["share"][1:] == pytest.approx(counts[1:] / (counts[1:].sum() + 1))
+    split = read(toy, "test", settings["classes"])
+    assert probabilities_of(split.values, split.offsets, settings, weights, Run(tmp_path)) == pytest.approx(made.frame("test")[1], abs=1e-6)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    toy, params = labelled(tmp_path / "t", topics(32, 16, 48), WORDS), Params(**SMALL)
+    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
+    killed_at(2, Run, "log", monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
+    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
+    for name in ("predictions.parquet", "model.safetensors"):
+        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_without_texts_without_labels_it_says_so_and_learns(tmp_path, capsys):
+    made = classify(labelled(tmp_path / "t", topics(64, 40, 0), WORDS), Params(**SMALL), Run(tmp_path / "p", seed=1, show=True))
+    assert "no text without labels takes part" in capsys.readouterr().out
+    assert (made.frame("valid")[0].eval("label == predicted")).mean() > 0.8
+
+
+def test_one_class_and_several_at_once_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be one or ordinal"):
+        Params(target="several")
+    documents = [(split, "x", ids) for split, _, ids in topics(8, 4, 4)]
+    with pytest.raises(Fault, match="are of one class, 'x'"):
+        classify(labelled(tmp_path / "t", documents, WORDS), Params(**SMALL), Run(tmp_path / "p"))
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_with_few_labels_texts_without_help(tmp_path):
+    """Ten labels, 400 texts without, five draws: better on average than cross-entropy alone, and no draw much worse."""
+    gains = []
+    for draw in range(5):
+        toy = labelled(tmp_path / f"t{draw}", topics(10, 200, 400, seed=draw), WORDS)
+        knobs = SMALL | {"batch_size": 10, "epochs": 30, "patience": 30, "normalise": True}
+        plain_knobs = {key: value for key, value in knobs.items() if key not in ("epsilon", "normalise")}
+        plain = lstm.classify(toy, lstm.Params(bidirectional=True, **plain_knobs), Run(tmp_path / f"l{draw}", seed=draw))
+        ours = classify(toy, Params(n_unlabelled=4.0, **knobs), Run(tmp_path / f"m{draw}", seed=draw))
+        right = [(made.frame("valid")[0].eval("label == predicted")).mean() for made in (plain, ours)]
+        gains.append(right[1] - right[0])
+    print(gains)
+    assert np.mean(gains) > 0.02
+    assert min(gains) > -0.05

@@ -1,0 +1,110 @@
+"""The language model that a reader learns first: its streams, its carried states, its softmax."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipelines.errors import Fault
+from pipelines.foretelling import END, NOT_ASKED, Foreteller, LanguageKnobs, foretell, partition, streams
+from pipelines.method import Run
+from pipelines.reading import Documents
+from pipelines.recurrence import Recurrent, RecurrentKnobs
+from tests.texts import tokens_of
+
+TEXT = Documents(np.array([1, 2, 3, 4, 0, 5, 6], np.int32), np.array([0, 3, 3, 7]))
+
+
+def reader(n_words=7, both=False, **knobs):
+    torch.manual_seed(0)
+    params = RecurrentKnobs(hidden_size=5, bidirectional=both, **({"dropout": 0.0} | knobs))
+    return Recurrent(nn.LSTM, np.random.default_rng(0).normal(size=(n_words, 4)).astype(np.float32), False, 2, params)
+
+
+def model(n_words=7, **knobs):
+    net = reader(n_words)
+    return Foreteller(net, net.onward, np.full(n_words, 1 / n_words), LanguageKnobs(**({"lm_streams": 2} | knobs)))
+
+
+def test_documents_stand_end_to_end_with_the_ends_sign_between_them():
+    """END 4 0 5 6 END 1 2 3 END END: ten that follow one, in two streams of five, in steps of three."""
+    made = list(streams(TEXT, np.array([2, 0, 1]), n=2, steps=3))
+    assert [before.T.tolist() for before, *_ in made] == [[[END, 4, 0], [END, 1, 2]], [[5, 6], [3, END]]]
+    assert [after.T.tolist() for _, after, *_ in made] == [[[4, NOT_ASKED, 5], [1, 2, 3]], [[6, END], [END, END]]]
+    assert [begins.tolist() for *_, begins in made] == [[True, True], [False, False]]
+
+
+def test_every_word_is_foretold_once_but_for_the_last_few():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 20, 50)
+    text = Documents(rng.integers(1, 9, lengths.sum()).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]))
+    after = np.concatenate([part[1].T.ravel() for part in streams(text, rng.permutation(50), n=4, steps=7)])
+    counts, whole = np.bincount(after, minlength=9), np.bincount(text.values, minlength=9)
+    whole[END] = 50
+    assert len(after) == (lengths.sum() + 50) // 4 * 4
+    assert (whole - counts >= 0).all()
+    assert (whole - counts).sum() < 4
+
+
+def test_carried_states_read_as_one_long_sequence_does():
+    net = model(lm_softmax="full").eval()
+    ids = torch.randint(0, 7, (12, 2))
+    after = torch.randint(0, 7, (12, 2))
+    stream, yes, no = torch.arange(2), torch.ones(2, dtype=torch.bool), torch.zeros(2, dtype=torch.bool)
+    with torch.no_grad():
+        whole = net(ids, after, stream, yes)
+        parts = [net(ids[i : i + 4], after[i : i + 4], stream, yes if i == 0 else no) for i in (0, 4, 8)]
+        again = net(ids[:4], after[:4], stream, yes)
+    assert (sum(parts) / 3).tolist() == pytest.approx(whole.tolist(), rel=1e-5)
+    assert again.tolist() == pytest.approx(parts[0].tolist())  # a stream that begins knows nothing of what was before
+    by_stream = [net(ids[:4, i : i + 1], after[:4, i : i + 1], stream[i : i + 1], yes[:1]).item() for i in range(2)]
+    assert by_stream == pytest.approx(parts[0].tolist(), rel=1e-5)  # a batch in pieces keeps each stream's states apart
+
+
+def test_the_estimate_of_the_sum_over_all_words_is_that_sum_on_average():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    chance = torch.tensor([0.3, 0.1, 0.2, 0.15, 0.05, 0.2], dtype=torch.float64)
+    own = torch.tensor([2, 0, 5])
+    found = []
+    for _ in range(20_000):
+        drawn = torch.multinomial(chance, 4, replacement=True, generator=generator)
+        found.append(partition(scores[torch.arange(3), own], scores[:, drawn], chance[drawn], drawn == own[:, None]).exp())
+    made = torch.stack(found)
+    wanted, error = scores.exp().sum(dim=1), made.std(dim=0) / len(made) ** 0.5
+    assert ((made.mean(dim=0) - wanted).abs() < 4 * error).all()
+
+
+def test_a_sampled_softmax_learns_what_the_full_one_does(tmp_path):
+    """Three words three times over, of which the third is one of two."""
+    rng, losses = np.random.default_rng(0), {}
+    tokens = tokens_of(tmp_path / "t", [[1, 2, int(rng.integers(3, 5))] * 3 for _ in range(120)], 40, ["train"] * 100 + ["valid"] * 20)
+    for kind in ("full", "sampled", "adaptive"):
+        run = Run(tmp_path / kind, seed=1)
+        net = reader(40)
+        knobs = LanguageKnobs(lm_softmax=kind, n_sampled=20, lm_streams=4, lm_steps=10, lm_epochs=12, lm_lr=0.02)
+        foretell(tokens, net, net.onward, knobs, run)
+        losses[kind] = run.curve[-1]["valid_loss"]
+        assert run.curve[0]["valid_loss"] > 1.5 * losses[kind]
+    choice = np.log(2) / 10  # the one choice in a document, of the ten words and ends that follow one
+    assert losses["full"] > choice
+    assert max(losses["full"], losses["adaptive"]) < 0.45
+    assert losses["sampled"] < losses["full"] + 0.15
+
+
+def test_backwards_the_words_stay_as_they_are_and_the_other_layers_learn(tmp_path):
+    tokens = tokens_of(tmp_path / "t", [[1, 2, 3] * 4] * 30, 5)
+    net = reader(5, both=True)
+    before = {name: weights.clone() for name, weights in net.state_dict().items()}
+    knobs = LanguageKnobs(lm_streams=4, lm_steps=10, lm_epochs=1)
+    foretell(tokens, net, net.backward_, knobs, Run(tmp_path / "r", seed=1), backwards=True)
+    after = net.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"backward_"}
+    assert net.embedding.weight.requires_grad
+
+
+def test_too_few_words_for_the_streams_are_refused(tmp_path):
+    net = reader(5)
+    with pytest.raises(Fault, match="tokens/t: 3 words are too few for 64 streams. Lower lm_streams"):
+        foretell(tokens_of(tmp_path / "t", [[1, 2, 3]], 5), net, net.onward, LanguageKnobs(), Run(tmp_path / "r"))
