@@ -4,12 +4,14 @@ reads   vectors, codings   one row of float32 numbers per word, the most frequen
 writes  scores    accuracy, of the questions whose four words are among the first max_vocab, in all, by
                   kind and by section; accuracy_all, where a question that cannot be asked counts as
                   wrong; coverage, the share of questions asked
-source  Mikolov, Chen, Corrado, Dean 2013 (the questions); 3CosAdd as Levy, Goldberg 2014 name it
+source  Mikolov, Chen, Corrado, Dean 2013 (the questions); Levy, Goldberg 2014 (3CosAdd, 3CosMul); Drozd, Gladkova, Matsuoka 2016
+        (PairDistance)
 shapes  V = max_vocab words, Q questions, D = vector_size
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -23,12 +25,15 @@ from pipelines.errors import Fault
 from pipelines.kernels.intervals import wilson
 from pipelines.kernels.nearest import analogies, rows_of, unit
 from pipelines.method import Knobs, Run
+from pipelines.named_sets import once
 
 CARRIED = "questions-words"  # by gensim
 
 
 class Params(Knobs):
     questions: str = CARRIED  # or a file of yours: four words on a line, `: name` opens a section
+    # how an answer is sought: near b - a + c; near b and c and far from a; or where c to it has the direction of a to b
+    by: Annotated[list[Literal["3CosAdd", "3CosMul", "PairDistance"]], once("a way")] = Field(["3CosAdd"], min_length=1)
     max_vocab: int = Field(30_000, ge=4)  # V: answers are sought among so many; scores compare only at the same cap
 
     @field_validator("questions")
@@ -48,10 +53,11 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
     section, questions = _read(params.questions, run)
     with run.open(Scores) as out:
         for matrix in [*vectors, *codings]:
-            right, asked = _ask(matrix, questions, params.max_vocab)
-            figures = _figures(section, right, asked, params.max_vocab)
-            out.append(**columns({"of": matrix.name, **figure} for figure in figures))
-            run.say(f"{matrix.name}: {right.sum():,} of {asked.sum():,} questions right, {len(asked):,} in the file")
+            right, asked = _ask(matrix, questions, params)
+            for by, hits in right.items():
+                figures = _figures(section, hits, asked, params.max_vocab, by)
+                out.append(**columns({"of": matrix.name, **figure} for figure in figures))
+                run.say(f"{matrix.name}: {hits.sum():,} of {asked.sum():,} questions right by {by}, {len(asked):,} in the file")
     return out.artifact
 
 
@@ -85,22 +91,25 @@ def _read(name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
     return np.array(sections), np.array(questions)
 
 
-def _ask(matrix: Matrix, questions: np.ndarray, max_vocab: int) -> tuple[np.ndarray, np.ndarray]:
-    """(Q,) bool whether the answer was right, and whether the question could be asked."""
-    items = matrix.items()[:max_vocab]
+def _ask(matrix: Matrix, questions: np.ndarray, params: Params) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """By each way (Q,) bool, whether the answer was right; and whether the question could be asked."""
+    items = matrix.items()[: params.max_vocab]
     # the token for unknown words has a vector, and is no word that could be an answer
     words = [row for row, item in enumerate(items) if item != UNKNOWN]
-    directions = unit(matrix.memmap()[: len(items)][words])
-    rows = rows_of(questions.ravel(), [items[row] for row in words]).reshape(-1, 4)
+    names = [items[row] for row in words]
+    directions = unit(matrix.finite(matrix.memmap()[: len(items)][words], names))
+    rows = rows_of(questions.ravel(), names).reshape(-1, 4)
     asked = (rows >= 0).all(axis=1)
     a, b, c, wanted = rows[asked].T
-    right = np.zeros(len(questions), bool)
-    right[asked] = analogies(directions, a, b, c) == wanted
+    right = {by: np.zeros(len(questions), bool) for by in params.by}
+    for by, hits in right.items():
+        hits[asked] = analogies(directions, a, b, c, by) == wanted
     return right, asked
 
 
-def _figures(section: np.ndarray, right: np.ndarray, asked: np.ndarray, max_vocab: int) -> Iterator[dict]:
-    """The totals first; a section without a question that was asked is left out."""
+def _figures(section: np.ndarray, right: np.ndarray, asked: np.ndarray, max_vocab: int, by: str) -> Iterator[dict]:
+    """The totals first; a section without a question that was asked is left out. What is said of a way but the usual one names it."""
+    way = "" if by == "3CosAdd" else f", by {by}"
     parts = {"all": np.ones(len(section), bool)}
     syntactic = np.char.startswith(section, "gram")
     if syntactic.any() and not syntactic.all():  # the published questions say `gram` of the grammatical ones
@@ -109,11 +118,11 @@ def _figures(section: np.ndarray, right: np.ndarray, asked: np.ndarray, max_voca
     for on, part in parts.items():
         n, hits = int((part & asked).sum()), int((part & right).sum())
         if n:
-            note = f"{n:,} of {part.sum():,} questions have four words among the first {max_vocab:,}; 3CosAdd"
-            yield _share("accuracy", on, hits, n, note)
+            note = f"{n:,} of {part.sum():,} questions have four words among the first {max_vocab:,}; {by}"
+            yield _share("accuracy", on + way, hits, n, note)
         if on == "all":
-            yield _share("accuracy_all", on, hits, len(part), "a question that cannot be asked counts as wrong")
-            yield {"metric": "coverage", "on": on, "value": n / len(part), "n": len(part)}
+            yield _share("accuracy_all", on + way, hits, len(part), "a question that cannot be asked counts as wrong")
+            yield {"metric": "coverage", "on": on + way, "value": n / len(part), "n": len(part)}
 
 
 def _share(metric: str, on: str, hits: int, n: int, note: str) -> dict:

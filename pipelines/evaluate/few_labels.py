@@ -25,8 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from pydantic import Field, field_validator
-from scipy.stats import t as student
+from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.artifacts.codings import Codings
@@ -37,8 +36,10 @@ from pipelines.autoencoder import Autoencoder, Layers, rebuild
 from pipelines.errors import Fault
 from pipelines.fit import Recipe, apply, fit, prepare
 from pipelines.kernels.bags import class_probabilities, fit_logistic
+from pipelines.kernels.intervals import of_mean
 from pipelines.kernels.splits import stratified
 from pipelines.method import Knobs, Progress, Run
+from pipelines.named_sets import once
 
 LOGREG, PRETRAINED, RANDOM = "logistic regression", "network, pretrained", "network, random"
 PIECE = 4096  # rows that a network sees at a time
@@ -47,20 +48,14 @@ TOL, MAX_ITER = 1e-4, 1000  # of L-BFGS
 
 
 class Params(Knobs):
-    shares: list[Annotated[float, Field(gt=0, le=1)]] = Field([0.01, 0.05, 0.1], min_length=1)  # of the labels of train
+    # of the labels of train
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], once("a share")] = Field([0.01, 0.05, 0.1], min_length=1)
     n_draws: int = Field(5, ge=2, le=1000)  # of each share, of every class at least one label
     valid_share: float = Field(0.2, gt=0, lt=1)  # that is scored where there are no tokens
     l2: float = Field(0.03, gt=0)  # of logistic regression, on rows whose mean squared distance from their mean is made 1
     steps: int = Field(300, ge=1)  # that a network is trained, whatever the share
     batch_size: int = Field(32, ge=1)
     lr: float = Field(0.001, gt=0)  # Adam, falling to 0 along a half cosine
-
-    @field_validator("shares")
-    @classmethod
-    def _once(cls, shares: list[float]) -> list[float]:
-        if len(set(shares)) < len(shares):
-            raise ValueError("must not name a share twice")
-        return shares
 
 
 @dataclass(frozen=True)
@@ -261,7 +256,7 @@ def _line(of: str, classifier: str, draw: Draw, right: np.ndarray) -> dict:
 
 def _accuracies(found: list[dict], scored: str) -> Iterator[dict]:
     for (of, classifier, share), values, n_labels in _by_classifier(found):
-        low, high = _interval(values)
+        low, high = of_mean(values)
         yield {
             "of": of, "metric": "accuracy", "on": f"{_percent(share)}, {classifier}", "value": values.mean(),
             "low": max(low, 0.0), "high": min(high, 1.0), "n": len(values),
@@ -276,7 +271,7 @@ def _gains(found: list[dict], vectors: str) -> Iterator[dict]:
             continue
         rival, name = ((vectors, LOGREG, share), vectors) if classifier == LOGREG else ((of, RANDOM, share), "random")
         gain = values - accuracy[rival]
-        low, high = _interval(gain)
+        low, high = of_mean(gain)
         yield {
             "of": of, "metric": "accuracy_gain", "on": f"{_percent(share)}, {classifier} over {name}",
             "value": gain.mean(), "low": low, "high": high, "n": len(gain), "note": "both in the same draws, the interval over draws",
@@ -288,12 +283,6 @@ def _by_classifier(found: list[dict]) -> Iterator[tuple[tuple[str, str, float], 
     for key in keys:
         mine = [line for line in found if (line["of"], line["classifier"], line["share"]) == key]
         yield key, np.array([line["accuracy"] for line in mine]), mine[0]["labels"]
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Of the mean, 95 %, by Student's t: draws are too few to be drawn again."""
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _percent(share: float) -> str:

@@ -2,11 +2,11 @@
 
 reads   vectors, codings   one row of float32 numbers per word, the most frequent words first
 writes  scores    nearest_cosine, mean cosine of a word and its nearest neighbour; hubness, how unevenly
-                  words are chosen as neighbours; words_known, the share of the named words found
+                  words are chosen as neighbours, by n_queries words; words_known, the share of the named words found
         beside it neighbours.csv: of, word, rank, neighbour, similarity
 source  Radovanovic, Nanopoulos, Ivanovic 2010: hubness is the skewness of N_k, the number of words that
         have a word among their k nearest; 0 is even, above 1 a few words are everybody's neighbours
-shapes  V = max_vocab words, Q = words asked for, k neighbours, D = vector_size
+shapes  V = max_vocab words, Q = n_queries of them, and words asked for, k neighbours, D = vector_size
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ class Params(Knobs):
     n_words: int = Field(10, ge=1, le=1000)
     k: int = Field(10, ge=1, le=1000)
     max_vocab: int = Field(10_000, ge=3)  # V: neighbours are sought among so many; rare words would crowd the lists
+    n_queries: int = Field(10_000, ge=1)  # words whose neighbours are counted, drawn by the seed where V is more
     n_bootstrap: int = Field(1000, ge=100)  # draws of words for an interval
     compose: bool = False  # list named words that are unknown, too, made of their letter n-grams: of fasttext, or a pretrained .bin
 
@@ -39,7 +40,7 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
         for matrix in [*vectors, *codings]:
             # the token for unknown words has a vector, and is no word
             candidates = [row for row, item in enumerate(matrix.items()[: params.max_vocab]) if item != UNKNOWN]
-            items, numbers = matrix.items(), matrix.memmap()
+            items, numbers = matrix.items(), matrix.finite(matrix.memmap())
             words = params.words or _chosen([items[row] for row in candidates], params.n_words)
             found = lookup(matrix, words, params.compose)
             table = _list(matrix.name, words, found, items, numbers, candidates, params.k)
@@ -79,16 +80,17 @@ def _list(
 
 
 def _figures(directions: np.ndarray, params: Params, run: Run) -> Iterator[dict]:
-    """Of every candidate."""
+    """Of n_queries candidates, neighbours sought among all."""
     n = len(directions)
     k = min(params.k, n - 1)
-    found, cosine = nearest(directions, directions, k, np.arange(n))
+    asked = np.sort(np.random.default_rng(run.seed).choice(n, min(params.n_queries, n), replace=False))
+    found, cosine = nearest(directions[asked], directions, k, asked)
     closest = cosine[:, 0].astype(np.float64)
     low, high = interval(closest.mean(), mean_draws(closest, params.n_bootstrap, np.random.default_rng(run.seed)))
-    note = f"among the first {n:,} words"
-    yield {"metric": "nearest_cosine", "value": closest.mean(), "low": low, "high": high, "n": n, "note": note}
+    note = f"among the first {n:,} words" + (f", of {len(asked):,} drawn ones" if len(asked) < n else "")
+    yield {"metric": "nearest_cosine", "value": closest.mean(), "low": low, "high": high, "n": len(asked), "note": note}
     chosen = np.bincount(found.ravel(), minlength=n)
-    yield {"metric": "hubness", "value": skewness(chosen), "n": n, "note": f"k = {k}, {note}"}
+    yield {"metric": "hubness", "value": skewness(chosen), "n": len(asked), "note": f"k = {k}, {note}"}
 
 
 def skewness(values: np.ndarray) -> float:

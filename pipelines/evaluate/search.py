@@ -22,7 +22,7 @@ from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import interval, mean_draws
-from pipelines.kernels.nearest import nearest, unit
+from pipelines.kernels.nearest import nearest, shared, unit
 from pipelines.method import Knobs, Run
 from pipelines.search import Index, reranked
 
@@ -68,6 +68,6 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run)
 
 
 def _recall(metric: str, found: np.ndarray, wanted: np.ndarray, note: str, params: Params, run: Run) -> Iterator[dict]:
-    share = (found[:, :, None] == wanted[:, None, :]).any(axis=1).mean(axis=1)  # (Q,)
+    share = shared(found, wanted)  # (Q,)
     low, high = interval(share.mean(), mean_draws(share, params.n_bootstrap, np.random.default_rng(run.seed)))
     yield {"metric": metric, "value": float(share.mean()), "low": low, "high": high, "n": len(share), "note": note}

@@ -10,39 +10,33 @@ shapes  P pairs, D = vector_size
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault, nearest
+from pipelines.errors import Fault
 from pipelines.kernels.intervals import draws, interval
 from pipelines.kernels.nearest import rows_of, unit
 from pipelines.kernels.ranks import spearman
 from pipelines.lookup import composer
 from pipelines.method import Knobs, Run
+from pipelines.named_sets import carried_or_file, once, read_each, title_of
 
 CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by gensim
 Scored = tuple[str, np.ndarray, np.ndarray, str]  # a metric, (n,) cosines, (n,) people's scores, a note
 
 
 class Params(Knobs):
-    sets: list[str] = Field(["wordsim353", "simlex999"], min_length=1)  # or files of yours: word, word, score on each line
+    # or files of yours: word, word, score on each line
+    sets: Annotated[list[str], carried_or_file(CARRIED, "pairs.tsv"), once("a set", title_of)] = Field(
+        ["wordsim353", "simlex999"], min_length=1
+    )
     n_bootstrap: int = Field(1000, ge=100)  # draws of pairs for an interval
     compose: bool = False  # score once more, with unknown words made of their letter n-grams: of fasttext, or a pretrained .bin
-
-    @field_validator("sets")
-    @classmethod
-    def _known(cls, sets: list[str]) -> list[str]:
-        strange = [name for name in sets if name not in CARRIED and not Path(name).suffix]
-        if strange:
-            hint = nearest(strange[0], CARRIED)
-            raise ValueError(f"must name any of {', '.join(CARRIED)}, or files such as pairs.tsv; {strange[0]!r} is neither.{hint}")
-        if len({_title(name) for name in sets}) < len(sets):
-            raise ValueError("must not name a set twice")
-        return sets
 
 
 def sources(params: Params) -> list[str]:
@@ -51,7 +45,8 @@ def sources(params: Params) -> list[str]:
 
 
 def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
-    sets, n_composers = _read_all(params.sets, run), 0
+    sets = dict(zip(map(title_of, params.sets), read_each(params.sets, lambda name: _read(_path(name)), run), strict=True))
+    n_composers = 0
     with run.open(Scores) as out:
         for matrix in [*vectors, *codings]:
             items, numbers = matrix.items(), matrix.memmap()
@@ -60,6 +55,8 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
             for name, (left, right, human) in sets.items():
                 rows = rows_of([*left, *right], items).reshape(2, -1)
                 known = (rows >= 0).all(axis=0)
+                asked = np.unique(rows[rows >= 0])
+                matrix.finite(numbers[asked], [items[row] for row in asked])
                 scored = _scored(_cosine(numbers, rows), known, human)
                 if compose:
                     scored.append(_composed(compose, [*left, *right], numbers, rows, human))
@@ -72,23 +69,6 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
                 "Name a row of fasttext, or of pretrained from a .bin, or say compose: false"
             )
     return out.artifact
-
-
-def _read_all(names: Sequence[str], run: Run) -> dict[str, tuple[list[str], list[str], np.ndarray]]:
-    """Title -> left words, right words, human scores. Raises Fault with the faults of all the files."""
-    sets, faults = {}, []
-    for name in names:
-        try:
-            sets[_title(name)] = _read(_path(name))
-        except Fault as fault:
-            faults += [f"{run.name}: {line}" for line in fault.faults]
-    if faults:
-        raise Fault(faults)
-    return sets
-
-
-def _title(name: str) -> str:
-    return name if name in CARRIED else Path(name).stem
 
 
 def _path(name: str) -> Path:

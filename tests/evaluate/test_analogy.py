@@ -6,6 +6,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.evaluate.analogy import Params, _read, evaluate
+from pipelines.kernels import nearest
 from pipelines.method import Run
 
 PUBLISHED = [
@@ -121,3 +122,28 @@ def test_the_same_seed_gives_the_same_bytes_twice(tmp_path, half_right):
     made = [evaluate([vectors], Params(), Run(tmp_path / name / "same", seed=1)).folder for name in "ab"]
     for file in ("scores.parquet", "metrics.json"):
         assert (made[0] / file).read_bytes() == (made[1] / file).read_bytes()
+
+
+def test_each_way_to_ask_has_its_own_figures(tmp_path, half_right):
+    ways = ["3CosAdd", "3CosMul", "PairDistance"]
+    seen = figures(evaluate([half_right], Params(max_vocab=600, by=ways), Run(tmp_path / "out", seed=1)))
+    values = [seen[half_right.name, "accuracy", on]["value"] for on in ("all", "all, by 3CosMul", "all, by PairDistance")]
+    assert len(set(values)) == 3
+    assert min(values) > 0
+    assert seen[half_right.name, "accuracy", "all, by PairDistance"]["note"].endswith("PairDistance")
+    assert {on for _, metric, on in seen if metric == "coverage"} == {"all", "all, by 3CosMul", "all, by PairDistance"}
+    with pytest.raises(ValueError, match="must not name a way twice"):
+        Params(by=["3CosAdd", "3CosAdd"])
+
+
+def test_answers_by_3cosmul_are_gensims(monkeypatch, half_right):
+    monkeypatch.setattr(nearest, "EPSILON", 1e-6)  # theirs; ours is the authors'
+    words, matrix = half_right.items()[1:], half_right.matrix()[1:]
+    theirs = KeyedVectors(matrix.shape[1])
+    theirs.add_vectors(words, matrix)
+    a, b, c = np.random.default_rng(0).integers(len(words), size=(3, 200))
+    mine = nearest.analogies(nearest.unit(matrix), a, b, c, "3CosMul")
+    asked = [[words[row] for row in rows] for rows in zip(b, c, a, strict=True)]
+    assert [words[row] for row in mine] == [
+        theirs.most_similar_cosmul(positive=[q[0], q[1]], negative=[q[2]], topn=1)[0][0] for q in asked
+    ]  # fmt: skip

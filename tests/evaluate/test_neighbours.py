@@ -89,5 +89,21 @@ def test_hubness_is_the_skewness_of_how_often_words_are_chosen(tmp_path):
         assert seen["nearest_cosine"]["low"] < seen["nearest_cosine"]["value"] < seen["nearest_cosine"]["high"]
 
 
+def test_hubness_may_be_counted_over_words_that_the_seed_draws(tmp_path):
+    matrix = np.random.default_rng(1).normal(size=(200, 30)).astype(np.float32)
+    vectors = make_vectors(tmp_path / "v", [f"w{i}" for i in range(200)], matrix)
+    directions = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    similarity = directions @ directions.T
+    np.fill_diagonal(similarity, -2)
+    seen = {}
+    for seed in (1, 2):
+        row = figures(evaluate([vectors], Params(k=5, n_queries=50), Run(tmp_path / str(seed), seed=seed)))["hubness"]
+        drawn = np.random.default_rng(seed).choice(200, 50, replace=False)
+        assert row["value"] == pytest.approx(skew(np.bincount(np.argsort(-similarity[drawn], axis=1)[:, :5].ravel(), minlength=200)))
+        assert (row["n"], row["note"]) == (50, "k = 5, among the first 200 words, of 50 drawn ones")
+        seen[seed] = row["value"]
+    assert seen[1] != seen[2]
+
+
 def test_words_chosen_equally_often_have_no_skewness():
     assert skewness(np.full(9, 5)) == 0.0

@@ -156,3 +156,10 @@ def test_the_same_seed_gives_the_same_bytes_twice(tmp_path, half):
     made = [evaluate([vectors], Params(), Run(tmp_path / name / "same", seed=1)).folder for name in "ab"]
     for file in ("scores.parquet", "metrics.json"):
         assert (made[0] / file).read_bytes() == (made[1] / file).read_bytes()
+
+
+def test_a_vector_that_holds_no_number_is_named(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("sea\tboat\t9\nsea\tbarn\t1\n")
+    broken = make_vectors(tmp_path / "v", ["sea", "boat", "barn"], np.float32([[1, 0], [np.nan, 1], [0, 1]]))
+    with pytest.raises(Fault, match=r"vectors/v: 1 vectors hold a number that is not finite, first 'boat'"):
+        evaluate([broken], Params(sets=[str(tmp_path / "pairs.tsv")]), Run(tmp_path / "out"))
