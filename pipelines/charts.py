@@ -1,20 +1,27 @@
 """Pictures of the report, drawn as inline SVG: no library, no network; colours come from the page's style sheet.
 
-Every function takes plain data and gives Markup; all text that comes from data is escaped.
+Every function takes plain data and gives Markup; all text that comes from data is escaped. What a `title` element says is shown at once
+where a pointer rests, by the page's own script, or after a while by a browser that runs none.
 """
 
 import base64
+import json
 import math
 import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from markupsafe import Markup
 
-MOST_CLASSES = 120  # of a confusion matrix that is drawn
+T = TypeVar("T")
+
+MOST_CLASSES = 50  # of a confusion matrix that is drawn; of more, those that are mistaken most
+MOST_STEPS = 100  # of a line that is drawn
+MOST_WORDS = 2000  # of a map of words
+WORDS_NAMED = 40  # of these
 CLASSES_NAMED = 20  # on a map
 COLOURS_OF_DOTS = 10
 NODE = (134, 46)  # width, height of a box of the graph
@@ -75,13 +82,15 @@ def _box(x: float, y: float, box: dict[str, Any]) -> Markup:
 
 
 def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Markup:
-    """A chart of lines, name -> (x, y) points, with axes and a dot where a line is lowest or ends."""
-    width, height, left, top, bottom = 340, 200, 46, 10, 34
+    """A chart of lines, name -> (x, y) points, with axes; of a long line MOST_STEPS points, the first and the last among them."""
+    width, height, top, bottom = 340, 200, 10, 34
+    series = {name: thinned(line, MOST_STEPS) for name, line in series.items()}
     points = [point for line in series.values() for point in line]
     x0, x1 = _span([x for x, _ in points])
     y0, y1 = _span([y for _, y in points])
     ticks = nice(y0, y1)
     y0, y1 = min(y0, ticks[0]), max(y1, ticks[-1])
+    left = max(46, 12 + 6 * max(len(f"{tick:g}") for tick in ticks))
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + (x - x0) / (x1 - x0) * (width - left - 10), top + (y1 - y) / (y1 - y0) * (height - top - bottom)
@@ -109,16 +118,126 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], x_label: str) -> Mar
     return _svg(width, height, parts, "chart", ", ".join(series) + f" over {x_label}")
 
 
+def thinned(line: Sequence[T], most: int) -> list[T]:
+    """At most so many of them, evenly from the first to the last."""
+    if len(line) <= most:
+        return list(line)
+    return [line[round(i * (len(line) - 1) / (most - 1))] for i in range(most)]
+
+
+def reliability(bins: Sequence[tuple[float, float, int]]) -> Markup:
+    """Accuracy over confidence, (confidence, accuracy, documents) of each bin; on the diagonal a classifier is as right as it is sure.
+
+    The size of a dot is its share of the documents.
+    """
+    side, left, bottom, edge = 220, 40, 34, 10
+    span = side - left - edge
+    total = sum(n for *_, n in bins) or 1
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + x * span, edge + (1 - y) * span
+
+    parts = []
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        x, y = place(tick, tick)
+        parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, side - edge))
+        parts.append(_text(left - 6, y + 3.5, f"{tick:.0%}", "dim", anchor="end"))
+        if tick in (0, 0.5, 1):
+            parts.append(_text(x, side - bottom + 6, f"{tick:.0%}", "dim", anchor="middle"))
+    parts.append(_text(left + span / 2, side - 12, "confidence; up: accuracy", "dim", anchor="middle"))
+    (x0, y0), (x1, y1) = place(0, 0), place(1, 1)
+    parts.append(Markup('<path class="target" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x0, y0, x1, y1))
+    places = [place(confidence, accuracy) for confidence, accuracy, _ in bins]
+    parts.append(Markup('<path class="line s0" d="M{}"/>').format("L".join(f"{x:.1f} {y:.1f}" for x, y in places)))
+    for (confidence, accuracy, n), (x, y) in zip(bins, places, strict=True):
+        said = f"{n:,} documents of confidence {confidence:.1%}: {accuracy:.1%} of them right"
+        dot = Markup('<circle class="s0" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"><title>{}</title></circle>')
+        parts.append(dot.format(x, y, 2 + 7 * math.sqrt(n / total), said))
+    return _svg(side + 12, side - 4, parts, "chart square", "accuracy over confidence")  # half of the last tick stands beyond the edge
+
+
+def strips(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], x_label: str) -> Markup:
+    """A line of dots for each group of (name, x), on one axis, and a mark at each group's mean."""
+    width, high, left, top, bottom = 560, 26, 130, 8, 34
+    height = top + high * len(groups) + bottom
+    values = [x for _, dots in groups for _, x in dots]
+    ticks = nice(*_span([min([*values, 0]), max([*values, 0])]))
+
+    def at(x: float) -> float:
+        return left + (x - ticks[0]) / (ticks[-1] - ticks[0]) * (width - left - 16)
+
+    parts = []
+    for tick in ticks:
+        kind = "axis" if tick == 0 else "grid"
+        parts.append(Markup('<path class="{}" d="M{:.1f} {}V{}"/>').format(kind, at(tick), top, height - bottom))
+        parts.append(_text(at(tick), height - bottom + 15, f"{tick:g}", "dim", anchor="middle"))
+    parts.append(_text((left + width) / 2, height - 4, x_label, "dim", anchor="middle"))
+    for i, (group, dots) in enumerate(groups):
+        y = top + high * (i + 0.5)
+        parts.append(_text(left - 10, y + 4, _short(group, 20), "label", anchor="end"))
+        for name, x in dots:
+            dot = Markup('<circle class="s{} faint" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}</title></circle>')
+            parts.append(dot.format(i % 6, at(x), y, f"{name}: {figure(x)}"))
+        mean = sum(x for _, x in dots) / max(len(dots), 1)
+        mark = Markup('<path class="mean s{}" d="M{:.1f} {:.1f}v16"><title>{}</title></path>')
+        parts.append(mark.format(i % 6, at(mean), y - 8, f"mean of {group}: {figure(mean)}"))
+    return _svg(width, height, parts, "chart broad", f"{x_label} of {', '.join(name for name, _ in groups)}")
+
+
+def word_map(words: Sequence[tuple[str, float, float, float, float]]) -> Markup:
+    """Words in the plane, (word, x, y, kept, agreed), the shares from 0 to 1: the fainter a dot, the fewer of its neighbours are its own.
+
+    All of them lie in the attribute `data-words`, [word, x, y, kept, agreed], for the page's script to find.
+    """
+    side, edge = 560, 14
+    words = thinned(words, MOST_WORDS)
+    at = np.array([[x, y] for _, x, y, *_ in words], np.float64).reshape(-1, 2)
+    low, (wide, high) = (at.min(axis=0), np.maximum(np.ptp(at, axis=0), 1e-9)) if len(at) else (0.0, (1.0, 1.0))
+    scale = min((side - 2 * edge) / wide, 1.2 * side / high)  # one for both: distances stay what they are
+    height = round(high * scale + 2 * edge)
+    at = (side - wide * scale) / 2 * np.array([1.0, 0.0]) + edge * np.array([0.0, 1.0]) + (at - low) * scale
+    parts = []
+    for tone, (least, most) in enumerate(((0.0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 2.0))):
+        mine = [(x, y) for (x, y), (*_, kept, _) in zip(at.tolist(), words, strict=True) if least <= kept < most]
+        path = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in mine)
+        parts.append(Markup('<path class="word t{}" d="{}"/>').format(tone, path))
+    for i in _apart(at, [kept for *_, kept, _ in words], [word for word, *_ in words], side):
+        parts.append(_text(at[i, 0], at[i, 1] - 5, _short(words[i][0], 16), "class small", anchor="middle"))
+    data = [
+        [word, round(x), round(y), round(kept, 2), round(agreed, 2)]
+        for (word, *_, kept, agreed), (x, y) in zip(words, at.tolist(), strict=True)
+    ]
+    svg = '<svg class="chart map" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img" aria-label="map of {2} words" data-words="{3}">{4}</svg>'
+    return Markup(svg).format(side, height, len(words), json.dumps(data, ensure_ascii=False, separators=(",", ":")), Markup("").join(parts))
+
+
+def _apart(at: np.ndarray, worth: Sequence[float], words: Sequence[str], side: float) -> list[int]:
+    """The rows whose names can be written without lying on each other, those of greatest worth first."""
+    taken: list[tuple[float, float, float]] = []
+    found = []
+    for i in sorted(range(len(words)), key=lambda i: (-worth[i], i)):
+        half = 3.6 * min(len(words[i]), 16) + 4
+        x, y = at[i]
+        clear = all(abs(x - a) > half + b or abs(y - c) > 16 for a, c, b in taken)
+        if clear and half < x < side - half and y > 16:
+            taken.append((x, y, half))
+            found.append(i)
+            if len(found) == WORDS_NAMED:
+                break
+    return found
+
+
 def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str) -> Markup:
     """A named dot for each (name, x, y), x above 0 and drawn by its logarithm; a line joins those that none beats in both: low x, high y."""
-    width, height, left, top, bottom = 520, 300, 46, 14, 34
+    width, height, top, bottom = 340, 230, 14, 34
     x0, x1 = _span([math.log10(x) for _, x, _ in named])
     y0, y1 = _span([y for *_, y in named])
     ticks = nice(y0, y1)
+    left = max(46, 12 + 6 * max(len(f"{tick:g}") for tick in ticks))
     y0, y1 = min(y0, ticks[0]), max(y1, ticks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
-        right = width - left - 110  # room for the last one's name
+        right = width - left - 80  # room for the last one's name
         return left + (math.log10(x) - x0) / (x1 - x0) * right, top + (y1 - y) / (y1 - y0) * (height - top - bottom)
 
     parts = []
@@ -126,8 +245,10 @@ def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str
         y = place(10**x0, tick)[1]
         parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(left, y, width - 10))
         parts.append(_text(left - 6, y + 3.5, f"{tick:g}", "dim", anchor="end"))
-    for tick in (10**power * step for power in range(math.floor(x0), math.ceil(x1) + 1) for step in (1, 2, 5)):
-        if x0 <= math.log10(tick) <= x1:
+    round_ones = [10**power * step for power in range(math.floor(x0), math.ceil(x1) + 1) for step in ((1, 2, 5) if x1 - x0 < 2 else (1,))]
+    inside = [tick for tick in round_ones if x0 <= math.log10(tick) <= x1]
+    for tick in inside if len(inside) > 1 else [round(10**x0), round(10**x1)]:
+        if tick > 0:
             parts.append(_text(place(tick, y0)[0], height - bottom + 15, f"{tick:g}", "dim", anchor="middle"))
     parts.append(_text((left + width) / 2, height - 4, f"{x_label}; up: {y_label}", "dim", anchor="middle"))
     front: list[tuple[str, float, float]] = []
@@ -137,10 +258,17 @@ def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (place(x, y) for _, x, y in front))
     parts.append(Markup('<path class="line s0" d="{}"/>').format(path))
     for name, x, y in named:
-        px, py = place(x, y)
         dot = Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title></circle>')
-        parts.append(dot.format(0 if (name, x, y) in front else 1, px, py, f"{name}: {figure(x)} {x_label}, {y_label} {figure(y)}"))
-        parts.append(_text(px + 6, py + 3.5, _short(name, 20), "dim"))
+        said = f"{name}: {figure(x)} {x_label}, {y_label} {figure(y)}"
+        parts.append(dot.format(0 if (name, x, y) in front else 1, *place(x, y), said))
+    written: list[tuple[float, float]] = []
+    for name, x, y in sorted(named, key=lambda it: -it[2]):
+        px, py = place(x, y)
+        while any(abs(px - a) < 90 and abs(py - b) < 11 for a, b in written):  # below the name that is there
+            py += 2
+        if py < height - bottom:
+            written.append((px, py))
+            parts.append(_text(px + 6, py + 3.5, _short(name, 16), "dim"))
     return _svg(width, height, parts, "chart", f"{y_label} over {x_label} of {', '.join(name for name, *_ in named)}")
 
 
@@ -248,14 +376,18 @@ def strip(images: np.ndarray, low: float, high: float) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def heat_map(labels: Sequence[str], cells: dict[tuple[int, int], int]) -> Markup:
-    """A confusion matrix: actual classes downwards, predicted ones to the right; a row's shades sum to one."""
+def heat_map(labels: Sequence[str], cells: dict[tuple[int, int], int], totals: Sequence[int] | None = None) -> Markup:
+    """A confusion matrix: actual classes downwards, predicted ones to the right; a shade is a share of its row.
+
+    Args:
+        totals: documents of each actual class, where the cells are not all of them.
+    """
     n = len(labels)
     size = max(9, min(44, 640 // max(n, 1)))
     font = min(12, size)
     longest = min(24, max(len(label) for label in labels))
     left, top = 20 + longest * font * 0.58, 20 + longest * font * 0.58
-    total = [sum(count for (i, _), count in cells.items() if i == row) for row in range(n)]
+    total = totals or [sum(count for (i, _), count in cells.items() if i == row) for row in range(n)]
     parts = [
         Markup('<rect class="empty" x="{:.0f}" y="{:.0f}" width="{}" height="{}"/>').format(left, top, n * size, n * size),
         _text(left + n * size / 2, 11, "predicted", "dim", anchor="middle"),
@@ -309,9 +441,27 @@ def confusions(cells: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
         place = {label: i for i, label in enumerate(labels)}
         matrix = {(place[cell["actual"]], place[cell["predicted"]]): int(cell["count"]) for cell in mine}
         wrong = sorted((cell for cell in mine if cell["actual"] != cell["predicted"]), key=lambda cell: -int(cell["count"]))
-        picture = heat_map(labels, matrix) if len(labels) <= MOST_CLASSES else ""
-        found.append({"of": of, "picture": picture, "wrong": wrong[:8] if len(labels) > 2 else [], "n_classes": len(labels)})
+        drawn = labels if len(labels) <= MOST_CLASSES else _most_mistaken(labels, wrong)
+        kept = {label: i for i, label in enumerate(drawn)}
+        total = dict.fromkeys(drawn, 0)
+        for cell in mine:
+            if cell["actual"] in kept:
+                total[cell["actual"]] += int(cell["count"])
+        inside = {(kept[labels[i]], kept[labels[j]]): n for (i, j), n in matrix.items() if labels[i] in kept and labels[j] in kept}
+        found.append({
+            "of": of, "picture": heat_map(drawn, inside, list(total.values())), "wrong": wrong[:8] if len(labels) > 2 else [],
+            "n_classes": len(labels), "n_drawn": len(drawn), "n": sum(matrix.values()),
+        })  # fmt: skip
     return found
+
+
+def _most_mistaken(labels: Sequence[str], wrong: Sequence[dict[str, str]]) -> list[str]:
+    """MOST_CLASSES labels, those of the most mistakes, sorted."""
+    mistakes = dict.fromkeys(labels, 0)
+    for cell in wrong:
+        for label in (cell["actual"], cell["predicted"]):
+            mistakes[label] += int(cell["count"])
+    return sorted(sorted(labels, key=lambda label: (-mistakes[label], label))[:MOST_CLASSES])
 
 
 def image(pictures: Sequence[tuple[str, Sequence[str], Markup]]) -> str:

@@ -13,13 +13,15 @@ from pipelines import charts
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.matrix import Matrix
 from pipelines.artifacts.vectors import Vectors
-from pipelines.coding import are_names, cost, decoder
-from pipelines.prior import draws
+from pipelines.coding import DECODERS, are_names, cost, decoder
 
 SHOWN = 12  # images in a line
 TALL = 44  # pixels of the screen, about, that an image is high
 LARGEST = 256  # pixels of an image's side that is shown
-MAPPED, STEPS = 1_000, 500  # items of a map, and steps of its descent: two seconds
+MAPPED, STEPS = 500, 400  # items of a map, and steps of its descent
+MOST_MAPS = 4  # they take half a second each
+FREQUENT = 5_000  # items whose loss is looked at: the first, which are the most frequent words
+NAMED = 12  # of them, those that are lost the least and the most
 FEWEST = 50  # of fewer items no map is drawn
 MOST_CLASSES = 40  # labels beyond are names, or numbers, more than classes
 BINS = 24
@@ -43,7 +45,7 @@ def images(vectors: Vectors, codings: Sequence[Codings], seed: int) -> dict[str,
     lines, drawn = [], []
     items = vectors.items()
     for coding in codings:
-        if coding.items() != items or "model" not in (settings := _settings(coding)):
+        if coding.items() != items or (settings := _settings(coding)).get("model") not in DECODERS:
             continue
         back = decoder(coding)
         lost = float(coding.read(columns=["error"]).column("error").to_numpy().mean(dtype=np.float64)) / vectors.size
@@ -51,14 +53,16 @@ def images(vectors: Vectors, codings: Sequence[Codings], seed: int) -> dict[str,
             {"of": coding.name, "bytes": cost(coding)[0], "size": coding.size, "lost": lost, "picture": line(back(coding.rows(rows)))}
         )
         if "prior" in settings:
+            from pipelines.prior import draws  # torch takes seconds to import
+
             made = back(draws(coding, 2 * SHOWN, seed))
             drawn.append({"of": coding.name, "pictures": [line(half) for half in np.split(made, 2)]})
     return {"of": vectors.name, "n": len(rows), "height": height, "originals": line(originals), "lines": lines, "drawn": drawn}
 
 
 def whole(codings: Codings) -> bool:
-    """True. Raises Fault for codings whose model cannot be read, or makes no decoder."""
-    if "model" in _settings(codings):
+    """True. Raises Fault for codings whose model cannot be read, or makes no decoder though it is of a kind that has one."""
+    if _settings(codings).get("model") in DECODERS:
         decoder(codings)
     return True
 
@@ -100,6 +104,22 @@ def map_of(matrix: Matrix, vectors: Vectors, seed: int) -> dict[str, Any] | None
     return {"of": matrix.name, "size": matrix.size, "n": len(rows), "picture": charts.scatter(tsne.fit_transform(x), label[rows].tolist())}
 
 
+def lost(codings: Codings, vectors: Vectors) -> dict[str, Any] | None:
+    """How much of each of the first FREQUENT items a coding loses: squared error over squared length. None of images, and of few items."""
+    if vectors.image() or codings.n_rows() < FEWEST or codings.items() != vectors.items():
+        return None
+    rows = np.arange(min(codings.n_rows(), FREQUENT))
+    error = codings.read(columns=["error"]).column("error").to_numpy()[rows].astype(np.float64)
+    share = error / np.maximum((vectors.rows(rows).astype(np.float64) ** 2).sum(axis=1), 1e-30)
+    order, items = np.argsort(share, kind="stable"), codings.items()
+    counts, borders = np.histogram(share, BINS)
+    ends = [[(items[i], float(share[i])) for i in some] for some in (order[:NAMED], order[::-1][:NAMED])]
+    return {
+        "of": codings.name, "on": vectors.name, "n": len(rows), "mean": float(share.mean()), "least": ends[0], "most": ends[1],
+        "borders": borders.tolist(), "counts": counts.tolist(),
+    }  # fmt: skip
+
+
 def activity(codings: Codings) -> dict[str, Any] | None:
     """How active the units of a sparse method are, beside their target where they have one. None for codings of other methods."""
     settings = _settings(codings)
@@ -119,6 +139,11 @@ def activity(codings: Codings) -> dict[str, Any] | None:
         "high": float(mean.max()), "active": active / (codings.n_rows() * codings.size), "never": int((mean <= NEVER * mean.mean()).sum()),
         "borders": borders.tolist(), "counts": counts.tolist(), "means": mean.tolist(),
     }  # fmt: skip
+
+
+def loss_picture(it: dict[str, Any]) -> Any:
+    """Histogram of one `lost`."""
+    return charts.histogram(it["borders"], {"items": it["counts"]}, "share of an item's squared length that is lost")
 
 
 def pictures(it: dict[str, Any]) -> list[dict[str, Any]]:

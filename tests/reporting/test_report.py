@@ -18,8 +18,10 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.cooccur import documents as bags
 from pipelines.evaluate import classification
 from pipelines.method import Run
-from pipelines.report import gather, page, report
-from pipelines.report_text import markdown, terminal
+from pipelines.reporting.report import gather, n_readings, page, report
+from pipelines.reporting.scores import bake_offs, tables_of, winners
+from pipelines.reporting.stages import _holds
+from pipelines.reporting.text import markdown, terminal
 
 EVIL = "</td><script>alert('x')</script>|&`*"
 CLASSES = sorted([EVIL, "good"])
@@ -90,7 +92,9 @@ def predictions(folder, hits):
     predicted = [labels[i] if i < hits else CLASSES[1 - i % 2] for i in range(5)]
     with Run(folder).open(Predictions) as out:
         p = [[0.9, 0.1] if label == CLASSES[0] else [0.1, 0.9] for label in predicted]
-        out.append(doc_id=list("abcde"), split=["valid"] * 5, label=labels, predicted=predicted, probabilities=np.array(p))
+        out.append(
+            doc_id=list("abcde"), split=["valid"] * 5, answer=["one"] * 5, label=labels, predicted=predicted, probabilities=np.array(p)
+        )
         out.append("classes", class_id=[0, 1], label=CLASSES)
 
 
@@ -167,7 +171,7 @@ def test_nothing_is_fetched_from_a_network(whole):
     assert "//" not in re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
     links = Page(text).links
     assert len(links) > 8
-    assert all(link.startswith("#") or (whole / link).is_file() for link in links)
+    assert all(link.startswith(("#", "data:")) or (whole / link).is_file() for link in links)
     assert len(text.encode()) < 200_000
 
 
@@ -186,19 +190,18 @@ def test_it_says_which_classifier_has_seen_held_out_text_and_by_which_row(whole,
     (root / "params.yaml").write_text(params)
     run = gather(root)
     assert [(it["of"], it["setting"]) for it in run["settings"]] == [
-        ("predictions/lstm", "transductive"),
-        ("predictions/tfidf", "inductive"),
+        (["vectors/glove", "predictions/lstm"], "transductive"),
+        (["vectors/other", "predictions/tfidf"], "inductive"),
     ]
-    assert "| predictions/lstm | transductive | text from test by vectors/glove (splits) |" in markdown(run)
+    assert "| transductive | text from test by vectors/glove (splits) | vectors/glove, predictions/lstm |" in markdown(run)
+    assert re.search(r"similarity \| vectors/glove .* \| transductive \|", markdown(run))
     assert "text from test by vectors/glove (splits)" in page(run)
     assert {it["setting"] for it in gather(whole)["settings"]} == {"inductive"}
 
 
 def test_a_figure_that_is_better_when_low_has_its_best_at_the_bottom(whole):
-    from pipelines.report import _evaluation
-
-    stage, frame = gather(whole)["scores"]["classification"]
-    cards = {card["metric"]: card["lines"] for card in _evaluation(stage, frame)["cards"]}
+    _, frame = gather(whole)["scores"]["classification"]
+    cards = {card["metric"]: card["lines"] for card in tables_of(frame, {})["cards"]}
     assert [line["of"] for line in cards["log_loss"]] == ["predictions/tfidf", "predictions/lstm"]
     assert cards["log_loss"][0]["best"]
     assert not cards["log_loss"][1]["best"]
@@ -281,6 +284,152 @@ def test_an_artifact_that_cannot_be_read_is_told_and_the_rest_is_shown(half):
     assert page(run)
 
 
+LSTM, GLOVE = layout.artifact("predictions", "lstm"), layout.artifact("vectors", "glove")
+
+
+@pytest.fixture
+def damaged(whole, tmp_path) -> Path:
+    """The whole run with a model, for others to break."""
+    root = tmp_path / "damaged"
+    shutil.copytree(whole, root)
+    Run(root / LSTM).open(Predictions).model({"params": {}}, {"w": np.ones((4, 4), np.float32)})
+    assert gather(root)["missing"] + gather(root)["unread"] == []
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "bytes_left", "told"),
+    [
+        (f"{GLOVE}/vectors.parquet", None, "is missing"),
+        (f"{GLOVE}/vectors.parquet", 0, "not a readable Parquet file"),
+        (f"{GLOVE}/vectors.parquet", 300, "not a readable Parquet file"),
+        (f"{LSTM}/predictions.parquet", None, "is missing"),
+        (f"{LSTM}/classes.parquet", None, "is missing"),
+        (f"{LSTM}/model.safetensors", None, "holds no model"),
+        (f"{LSTM}/model.safetensors", 90, "cannot be read"),
+        (f"{LSTM}/model.json", 1, "cannot be read"),
+        ("data/7_scores/classification/confusion.csv", 0, "is empty"),
+        ("data/7_scores/classification/calibration.csv", 60, "of another length"),
+        ("data/7_scores/similarity/scores.parquet", None, "is missing"),
+        ("data/checks/vectors/glove.json", 20, "cannot be read as JSON"),
+    ],
+)
+def test_a_file_of_data_that_is_gone_or_cut_is_named_and_the_rest_is_shown(damaged, name, bytes_left, told):
+    path = damaged / name
+    path.unlink() if bytes_left is None else path.write_bytes(path.read_bytes()[:bytes_left])
+    report(damaged)
+    text = (damaged / "report.html").read_text()
+    (line,) = gather(damaged)["missing"]
+    assert told in line
+    assert path.name in line or str(path.parent.relative_to(damaged)) in line
+    assert str(damaged) not in line  # what it is called does not depend on where the project lies
+    assert text.index("Not all is there") < text.index(line.split(" (")[0].replace("'", "&#39;")) < text.index('id="best"')
+    assert "- missing: " in (damaged / "data" / "report.md").read_text()
+    assert "predictions/tfidf" in text
+
+
+def test_pages_of_a_table_that_are_overwritten_are_told_with_the_artifact(damaged):
+    path = damaged / LSTM / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:4] + bytes(400) + path.read_bytes()[404:])
+    run = gather(damaged)
+    assert run["missing"]
+    assert all(line.startswith("predictions/lstm: ") for line in run["missing"])
+    assert page(run)
+
+
+@pytest.mark.parametrize("text", ["{bad", "[]", ""])
+def test_a_record_that_is_garbled_is_named_but_not_in_what_the_artifacts_decide(damaged, text):
+    before = markdown(gather(damaged))
+    (path,) = (damaged / "runs/records/predictions").glob("lstm-*.json")
+    path.write_text(text)
+    run = gather(damaged)
+    (line,) = run["unread"]
+    assert line.startswith(f"runs/records/predictions/{path.name} ")
+    assert page(run).index(path.name) < page(run).index('id="best"')
+    assert f"missing: {line}" in terminal(run)
+    assert markdown(run) == before
+
+
+def test_a_gate_report_of_another_form_is_named_and_the_rest_is_shown(damaged):
+    layout.write_aside(damaged / layout.gate_report("vectors", "glove"), '{"success": false}')
+    (damaged / layout.pass_token("vectors", "glove")).unlink()
+    run = gather(damaged)
+    assert [line.partition(": ")[0] for line in run["unread"]] == ["vectors/glove"]
+    assert page(run)
+
+
+@pytest.fixture
+def parted(whole, tmp_path) -> Path:
+    """The run with a row of evaluate for each classifier, and one more that scores both."""
+    root = tmp_path / "parted"
+    shutil.copytree(whole, root)
+    rows = [row for row in ROWS if row[2] != "classification"]
+    for name, of in (("first", ["lstm"]), ("second", ["tfidf"]), ("both", ["lstm", "tfidf"])):
+        rows.append(("evaluate", "scores", name, [f"predictions/{row}" for row in of]))
+        scored = [Predictions(root / layout.artifact("predictions", row)) for row in of]
+        classification.evaluate(scored, classification.Params(), Run(root / layout.artifact("scores", name), seed=1))
+    dag = {"stages": {f"{verb}-{row}": stage(verb, row, reads) for verb, _, row, reads in rows}}
+    (root / "dvc.yaml").write_text(json.dumps(dag))
+    methods = ", ".join(f"{name}: {{method: classification}}" for name in ("first", "second", "both"))
+    (root / "params.yaml").write_text(re.sub(r"classification: .*", methods + "}", PARAMS))
+    return root
+
+
+def rescored(root, name, change):
+    path = root / layout.artifact("scores", name)
+    rows = [change(row) for row in Scores(path).read().to_pylist()]
+    with Run(path).open(Scores) as out:
+        out.append(**columns(rows))
+
+
+def test_several_evaluations_of_classifiers_give_one_column_for_each_figure(whole, parted):
+    rescored(parted, "both", lambda row: row | {"value": row["value"] / 2, "low": None, "high": None})
+    run = gather(parted)
+    (now, _), (then, _) = bake_offs(run["scores"], run["stages"]), bake_offs(gather(whole)["scores"], gather(whole)["stages"])
+    heads = [(column["metric"], column["on"]) for column in now["columns"]]
+    assert heads == [(column["metric"], column["on"]) for column in then["columns"]]
+    assert len(set(heads)) == len(heads) > 2
+    assert {column["by"] for column in now["columns"]} == {""}
+    accuracy = now["columns"][0]
+    assert accuracy["evaluations"] == "first, second, both"
+    assert {of: (cell["value"], cell["evaluation"], cell["best"]) for of, cell in accuracy["cells"].items()} == {
+        "predictions/lstm": (0.6, "first", False),
+        "predictions/tfidf": (0.8, "second", True),
+    }
+    assert 'title="n = 5, by first; both has 0.300' in page(run)
+
+
+def test_methods_that_call_their_figures_the_same_have_columns_of_their_own(whole):
+    run = gather(whole)
+    stage, frame = run["scores"]["similarity"]
+    other = type(stage)("evaluate", "other", [], method="probing")
+    _, vectors = bake_offs(run["scores"] | {"other": (other, frame)}, run["stages"])
+    assert [(column["metric"], column["by"]) for column in vectors["columns"]] == [("spearman", "similarity"), ("spearman", "probing")]
+
+
+def test_the_best_is_looked_for_among_all_evaluations_of_the_same_documents(parted):
+    shutil.rmtree(parted / layout.artifact("scores", "both"))
+    best = [line for line in gather(parted)["best"] if line["kind"] == "classifier"]
+    assert [(line["evaluation"], line["of"], line["among"], line["overlap"]) for line in best] == [
+        ("second", "predictions/tfidf", 2, ["predictions/lstm"])
+    ]
+    rescored(parted, "second", lambda row: row | {"n": 4})  # of other documents nothing can be said
+    best = [line for line in gather(parted)["best"] if line["kind"] == "classifier"]
+    assert [(line["of"], line["among"], line["overlap"]) for line in best] == [("predictions/lstm", 1, []), ("predictions/tfidf", 1, [])]
+
+
+def test_the_hash_of_what_was_scored_is_shown_beside_its_figures(whole):
+    run = gather(whole)
+    text = page(run)
+    cards = text[text.index("<h3>Model cards</h3>") :]
+    for it in run["stages"]:
+        assert it.hash == layout.hash_path(whole / layout.artifact(it.noun, it.row))[:12]
+        assert re.search(rf"\| {it.key} \|.*\| {it.hash} \|", markdown(run))
+        assert f"<code>{it.hash}</code>" in (cards if it.noun == "predictions" else text)
+        if it.noun in ("predictions", "vectors", "scores"):
+            assert f'title="{it.key} {it.hash}"' in text
+
+
 def test_an_empty_folder_has_a_report(tmp_path):
     report(tmp_path)
     assert "No corpus yet" in (tmp_path / "report.html").read_text()
@@ -305,7 +454,7 @@ def test_the_summary_has_the_same_bytes_whatever_the_run_took(whole, half, tmp_p
 def test_a_cell_of_the_summary_stays_in_its_cell(whole):
     lines = [line for line in markdown(gather(whole)).splitlines() if line.startswith("| similarity | vectors/glove")]
     assert len(lines) == 1
-    assert len(re.findall(r"(?<!\\)\|", lines[0])) == 10
+    assert len(re.findall(r"(?<!\\)\|", lines[0])) == 11
     assert "<script" not in lines[0].replace("\\<", "")
 
 
@@ -327,11 +476,75 @@ def test_readings_of_test_are_counted_and_shown(whole, tmp_path):
     with (root / "docs" / "test_readings.tsv").open("w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(["commit", "experiment", "row", "seed", "metric", "value"])
-        for commit in ("abc", "def"):
-            writer.writerows([[commit, "imdb", "classify/lstm", 1, metric, 0.5] for metric in ("accuracy", "log_loss")])
-    text = page(gather(root))
-    assert "<b>2</b><span>times the test split was read" in text
+        for commit, experiment in (("abc", "main"), ("def", "main"), ("fed", "imdb"), ("bad", "lectures")):
+            writer.writerows([[commit, experiment, "classify/lstm", 1, metric, 0.5] for metric in ("accuracy", "log_loss")])
+    run = gather(root)
+    text = page(run)
+    assert "<b>2</b><span>times the test split was read" in text  # of another experiment's nothing is told
     assert '<td class="name">def' in text
+    assert '<td class="name">fed' not in text
+    cards = {card["stage"].row: card for card in run["cards"]}
+    assert [row["commit"] for row in cards["lstm"]["readings"]] == ["abc", "abc", "def", "def"]
+    assert cards["tfidf"]["readings"] == []
+    assert "read 2 × in this experiment: accuracy 0.5 at abc" in text
+    assert "<code>wordloom final tfidf</code>" in text
+
+
+def test_an_experiment_reads_the_list_of_the_main_checkout_and_is_shown_beside_it(whole, tmp_path):
+    main = tmp_path / "main"
+    tree = main / ".wordloom" / "imdb"
+    shutil.copytree(whole, main)
+    shutil.copytree(whole, tree)
+    (tree / ".git").write_text("gitdir: elsewhere")
+    (main / "docs").mkdir()
+    (main / "docs" / "test_readings.tsv").write_text("commit\texperiment\trow\tmetric\tvalue\nabc\timdb\tclassify/lstm\taccuracy\t0.5\n")
+    shutil.rmtree(tree / layout.artifact("scores", "similarity"))
+    (main / "report.html").write_text("there")
+    run = gather(tree)
+    assert run["experiment"] == "imdb"
+    assert n_readings(run["readings"]) == 1
+    assert n_readings(gather(main)["readings"]) == 0
+    assert [it["name"] for it in run["workspaces"]] == ["main", "imdb"]
+    assert [(it["of"], sorted(it["values"])) for it in run["compared"] if it["metric"] in ("accuracy", "spearman")] == [
+        ("predictions/lstm", ["imdb", "main"]), ("predictions/tfidf", ["imdb", "main"]),
+        ("vectors/glove", ["main"]), ("vectors/other", ["main"]),
+    ]  # fmt: skip
+    text = page(run)
+    assert '<a href="../../report.html">main</a>' in text
+    assert "in no commit" in run["before"]["why"]
+    assert "2 figures of one experiment alone" in text
+    assert "Experiments" not in page(gather(whole))
+
+
+def test_a_bake_off_has_the_best_first_with_its_cost_and_setting(whole):
+    run = gather(whole)
+    classifiers, vectors = bake_offs(run["scores"], run["stages"])
+    assert [line["stage"].key for line in classifiers["lines"]] == ["predictions/tfidf", "predictions/lstm"]
+    assert [line["stage"].key for line in vectors["lines"]] == ["vectors/other", "vectors/glove"]
+    column = {c["metric"]: c for c in classifiers["columns"]}
+    best = {metric: [cell["value"] for cell in it["cells"].values() if cell["best"]] for metric, it in column.items()}
+    assert best["accuracy"] == [0.8]
+    assert best["log_loss"] == [min(cell["value"] for cell in column["log_loss"]["cells"].values())]
+    assert "accuracy_majority" not in column  # it has no best
+    text = page(run)
+    assert re.search(
+        r'<td title="predictions/tfidf \w{12}"><b>tfidf</b>.*?data-v="0.8".*?data-v="61.5">62 s.*?300 MB.*?inductive', text, re.DOTALL
+    )
+
+
+def test_a_model_card_tells_data_labels_choice_scores_and_limits(whole):
+    run = gather(whole)
+    lstm, _ = run["cards"]
+    assert lstm["data"] == ["news: 2 train (2 labelled), 1 valid (1 labelled), 1 test (1 labelled), 1 unlabelled (0 labelled)"]
+    assert lstm["labels"] == CLASSES
+    assert set(lstm["made_of"]) == {"tokens/words", "vectors/glove"}
+    assert "no epoch was chosen" in lstm["chosen"]
+    accuracy = next(line for line in lstm["figures"] if line["metric"] == "accuracy")
+    assert (accuracy["value"], accuracy["n"]) == (0.6, 5)
+    assert any(
+        line.startswith("Always saying the most frequent class is right in 60.0% of valid; this one in 60.0%") for line in lstm["limits"]
+    )
+    assert any("smallest class of news has 1 document" in line for line in lstm["limits"])
 
 
 def test_many_sets_become_a_grid_and_codings_are_named_by_their_size(whole, tmp_path):
@@ -350,10 +563,12 @@ def test_many_sets_become_a_grid_and_codings_are_named_by_their_size(whole, tmp_
     text = page(run)
     assert text.count('<table class="grid">') == 1
     assert text.count('class="fig best"') == 5
+    assert (
+        len(re.findall(r'class="fig[^>]*>[\d.]+<br><small>0\S* to 1\S*</small>', text)) == 10
+    )  # the intervals of the grid are read without a pointer
+    assert [winner["of"] for winner in winners(run["best"])] == ["predictions/tfidf", "vectors/other"]
     with Run(tmp_path / "short").open(Codings) as out:
         out.append(item=["a"], coding=[[1.0, 2.0]], error=[0.0])
-    from pipelines.report import _holds
-
     assert _holds(out.artifact) == "1 × 2"
 
 
@@ -366,3 +581,56 @@ def test_what_an_open_gate_warns_of_is_told(half):
     assert "warning: norm: it had better (norm &lt; 9); it was 10.0" in text
     layout.write_aside(half / layout.gate_report("vectors", "glove"), json.dumps({**report, "artifact": "of an earlier run"}))
     assert "it had better" not in page(gather(half))
+
+
+def test_a_figure_that_is_no_number_is_told_and_the_rest_is_shown(whole, tmp_path):
+    root = tmp_path / "nan"
+    shutil.copytree(whole, root)
+    pair = {"metric": "spearman", "on": "pairs", "n": 300}
+    with Run(root / layout.artifact("scores", "similarity")).open(Scores) as out:
+        out.append(**columns([{"of": "vectors/glove", "value": np.nan, **pair}, {"of": "vectors/other", "value": 0.55, **pair}]))
+    run = gather(root)
+    assert run["missing"] == [
+        "scores/similarity: spearman of vectors/glove on pairs: no finite number. Look at the gates of what was scored"
+    ]
+    assert [(line["of"], line["among"]) for line in run["best"] if line["metric"] == "spearman"] == [("vectors/other", 1)]
+    assert ">nan<" not in page(run)
+
+
+def test_tables_beside_artifacts_that_are_garbled_are_told_or_left_out(whole, tmp_path):
+    root = tmp_path / "garbled"
+    shutil.copytree(whole, root)
+    (root / layout.artifact("vectors", "glove") / "curve.csv").write_text("epoch,loss\n1,high\n")
+    (root / layout.artifact("predictions", "lstm") / "attention.csv").write_text("doc_id,weight\nb,0.5\n")
+    (root / layout.artifact("predictions", "lstm") / "model.json").write_text("{")
+    (root / layout.artifact("scores", "similarity") / "neighbours.csv").write_bytes(b"\xff\x00")
+    (root / layout.artifact("scores", "classification") / "calibration.csv").write_text("of,bin\na,1\n")
+    run = gather(root)
+    assert any("could not convert string to float" in line for line in run["missing"])
+    assert len(run["cards"]) == 2
+    assert "tfidf" in page(run)
+
+
+def test_what_dvc_metrics_shows_are_the_figures_of_the_report(whole):
+    for stage, frame in gather(whole)["scores"].values():
+        said = json.loads((stage.artifact.folder / "metrics.json").read_text())
+        assert said == {
+            of: {metric: dict(zip(some["on"], some["value"], strict=True)) for metric, some in mine.groupby("metric")}
+            for of, mine in frame.groupby("of")
+        }
+
+
+def test_attention_is_told_of_documents_of_valid_with_what_was_said_of_them(whole, tmp_path):
+    root = tmp_path / "attended"
+    shutil.copytree(whole, root)
+    rows = [("b", 0, EVIL, 0.75), ("b", 1, "sea", 0.25), ("of test", 0, "secret", 1.0)]
+    head = ("doc_id", "place", "token", "weight")
+    Run(root / layout.artifact("predictions", "lstm")).open(Predictions).csv(
+        "attention", [dict(zip(head, row, strict=True)) for row in rows]
+    )
+    ((stage, (document,)),) = gather(root)["attention"]
+    assert (stage.key, document["doc_id"], document["label"], document["right"]) == ("predictions/lstm", "b", "good", True)
+    text = page(gather(root))
+    assert 'style="--w: 0.33" title="25.0% of the attention">sea</span>' in text
+    assert "secret" not in text
+    assert Page(text).scripts == 1

@@ -15,9 +15,10 @@ from pipelines.artifacts.scores import Scores, columns
 from pipelines.coding import decode
 from pipelines.compress import pca, sparse_kl, variational
 from pipelines.method import Run
-from pipelines.report import Stage, gather, page
-from pipelines.report_codings import activity, images, map_of
-from pipelines.report_text import markdown
+from pipelines.reporting.codings import activity, images, lost, map_of
+from pipelines.reporting.report import gather, page
+from pipelines.reporting.scores import pareto
+from pipelines.reporting.text import markdown
 from tests.matrices import vectors_of
 
 PARAMS = """
@@ -155,24 +156,34 @@ def test_codings_whose_model_is_broken_are_told_and_the_rest_is_shown(root, tmp_
     assert page(run)
 
 
-def test_what_beside_scores_of_sizes_topics_and_few_labels_is_drawn(tmp_path):
-    from pipelines.report import _evaluation
-
-    with Run(tmp_path / "x").open(Scores) as out:
-        rows = [
-            {"of": f"codings/{name}", "on": "vectors/v", "metric": metric, "value": value, "n": 9}
-            for name, size, kept in (("small", 8, 0.5), ("large", 64, 0.9), ("poor", 64, 0.4))
-            for metric, value in (("explained_variance", kept), ("whole_bytes", size))
-        ]
+def test_bytes_against_quality_has_codings_and_the_vectors_they_are_of(root, tmp_path):
+    copy = tmp_path / "scored"
+    shutil.copytree(root, copy)
+    dag = json.loads((copy / "dvc.yaml").read_text())
+    dag["stages"]["evaluate-x"] = {"deps": [f"data/5_codings/{row}" for row in ("pca", "kl")], "meta": {"verb": "evaluate", "row": "x"}}
+    (copy / "dvc.yaml").write_text(json.dumps(dag))
+    with Run(copy / layout.artifact("scores", "x")).open(Scores) as out:
+        figures = [("codings/pca", 8, 0.5), ("codings/kl", 48, 0.9), ("vectors/signs", None, 0.95)]
+        rows = [{"of": of, "on": "set", "metric": "spearman", "value": value, "n": 9} for of, _, value in figures]
+        rows += [{"of": of, "on": "vectors/signs", "metric": "whole_bytes", "value": n, "n": 9} for of, n, _ in figures if n]
         out.append(**columns(rows))
-        out.csv("topics", [{"of": "codings/a", "topic": 2, "coherence": "0.3", "words": "sea <b>ship"}])
-        lines = [(1, 10, 0.5), (2, 10, 0.7), (1, 50, 0.8)]
-        out.csv("few_labels", [{"of": "vectors/v", "classifier": "logistic", "draw": d, "labels": n, "accuracy": a} for d, n, a in lines])
-    stage = Stage("evaluate", "x", [], artifact=out.artifact)
-    shown = _evaluation(stage, out.artifact.frame())
-    (sizes,) = shown["sizes"]
-    assert sizes["on"] == "vectors/v"
-    assert sizes["picture"].count("<circle") == 3
-    assert [row["words"] for row in shown["topics"]["codings/a"]] == ["sea <b>ship"]
-    assert shown["few_labels"]["names"] == ["v, logistic"]
-    assert "v, logistic, labels 10: 0.600" in shown["few_labels"]["picture"]  # the mean of two draws
+    run = gather(copy)
+    (block,) = pareto(run["scores"], run["stages"])
+    assert (block.title, block.about) == ("x", "spearman on set, n = 9")
+    assert [f"signs: {n} bytes" in block.picture for n in (36, 72)] == [True, False]  # nine numbers of four bytes
+    assert block.picture.count('<circle class="s0"') == 2  # pca is small, signs is good; kl has more bytes than signs
+    assert "Bytes against quality" in page(run)
+
+
+def test_items_that_come_back_worst_are_named(root, tmp_path):
+    x = np.random.default_rng(0).normal(size=(80, 9)).astype(np.float32)
+    x[7] *= 0.01  # all that is lost of it is the mean
+    v = vectors_of(tmp_path / "v", [f"i{i}" for i in range(80)], x)
+    made = pca.compress(v, pca.Params(coding_size=8), Run(tmp_path / "c"))
+    it = lost(made, v)
+    share = ((decode(made) - x) ** 2).sum(axis=1) / (x**2).sum(axis=1)
+    assert it["most"][0] == (f"i{share.argmax()}", pytest.approx(share.max(), rel=1e-3))
+    assert it["least"][0][0] == f"i{share.argmin()}"
+    assert (sum(it["counts"]), it["n"]) == (80, 80)
+    assert it["mean"] == pytest.approx(share.mean(), rel=1e-3)
+    assert lost(of(root, "pca"), gather(root)["stages"][0].artifact) is None  # images are shown themselves

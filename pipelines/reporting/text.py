@@ -8,24 +8,16 @@ from pipelines.charts import figure
 
 
 def markdown(run: dict[str, Any]) -> str:
-    """What the artifacts decide and nothing else: no time, no host, no link."""
+    """What the artifacts decide and nothing else: no time, no host, no link. The longest table is the last: a pull request cuts what is long."""
     world = run["world"]
-    gates = [[stage.key, stage.method, stage.holds, stage.gate.state, stage.gate.n_expectations] for stage in run["stages"]]
+    settings = {stage.key: stage.setting for stage in run["stages"]}
+    gates = [[stage.key, stage.method, stage.holds, stage.gate.state, stage.gate.n_expectations, stage.hash] for stage in run["stages"]]
     parts = [
         "# Report\n",
         f"{len(run['stages'])} rows, seed {world.seed}, {world.threads} threads, {world.device}. Scores are of the validation split.\n",
         *(f"- missing: {_cell(line)}" for line in run["missing"]),
-        "\n## Best of each\n",
+        "\n## Best of each kind\n",
         _table(["evaluation", "figure", "best", "value", "n", "interval overlaps with"], [_best_cells(line) for line in run["best"]]),
-        "\n## Scores\n",
-        _table(
-            ["evaluation", "of", "metric", "on", "value", "low", "high", "n", "note"],
-            [
-                [row, line["of"], line["metric"], line["on"], *(_figure(line[key]) for key in ("value", "low", "high")), f"{line['n']:,}", line["note"]]
-                for row, (_, frame) in run["scores"].items()
-                for line in frame.to_dict("records")
-            ],
-        ),
         "\n## Corpus\n",
         _table(
             ["corpus", "split", "documents", "labelled", "classes"],
@@ -45,9 +37,19 @@ def markdown(run: dict[str, Any]) -> str:
             [[it["of"], it["units"], *(_figure(it[key]) for key in ("mean", "target", "low", "high")), f"{it['active']:.1%}", it["never"]] for it in run["activities"]],
         )] if run["activities"] else []),
         "\n## Inductive or transductive\n",
-        _table(["classifier", "setting", "held-out text in what it was trained on"], [[it["of"], it["setting"], it["seen"]] for it in run["settings"]]),
+        _table(["setting", "held-out text in what they were trained on", "which"], [[it["setting"], it["seen"], ", ".join(it["of"])] for it in run["settings"]]),
         "\n## Gates\n",
-        _table(["artifact", "method", "holds", "gate", "expectations"], gates),
+        _table(["artifact", "method", "holds", "gate", "expectations", "hash"], gates),
+        "\n## Scores\n",
+        _table(
+            ["evaluation", "of", "metric", "on", "value", "low", "high", "n", "setting", "note"],
+            [
+                [row, line["of"], line["metric"], line["on"], *(_figure(line[key]) for key in ("value", "low", "high")),
+                 f"{line['n']:,}", settings.get(line["of"], ""), line["note"]]
+                for row, (_, frame) in run["scores"].items()
+                for line in frame.to_dict("records")
+            ],
+        ),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
@@ -59,7 +61,7 @@ def _figure(value: Any) -> str:
 def _best_cells(line: dict[str, Any]) -> list[str]:
     return [
         line["evaluation"], f"{line['metric']} on {line['on']}", line["of"], _with_interval(line), f"{line['n']:,}",
-        ", ".join(line["overlap"]) or ("none" if line["among"] > 1 else "nothing else was scored"),
+        "; ".join(filter(None, [", ".join(line["overlap"]) or ("none" if line["among"] > 1 else "nothing else was scored"), line["rival"]])),
     ]  # fmt: skip
 
 
@@ -96,7 +98,8 @@ def terminal(run: dict[str, Any]) -> str:
             for s in timed[:8]
         ]
     )
-    lines += ["", *(f"missing: {line}" for line in run["missing"])] if run["missing"] else []
+    missing = run["missing"] + run["unread"]
+    lines += ["", *(f"missing: {line}" for line in missing)] if missing else []
     return "\n".join(lines)
 
 
