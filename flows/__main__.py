@@ -7,25 +7,23 @@ from typing import Annotated
 
 import typer
 
+from flows import asking
+from flows.terminal import ROOT, Targets, in_project, rows_of, show
 from pipelines.errors import Fault
-from pipelines.layout import DAG, PARAMS, REPORT, SUMMARY
+from pipelines.layout import DAG, REPORT, SUMMARY
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Text, or anything in sequences, to word vectors, codings, a trained classifier and an honest report.",
 )  # fmt: skip
-ROOT = Path(".")  # the project is where the command is given
 
 
-def _in_project() -> None:
-    """Raises Fault where there is no project, before anything is written there."""
-    if not (ROOT / PARAMS).exists() and not (ROOT / DAG).exists():
-        raise Fault(f"no project here, in {ROOT.resolve()}: go to the folder that holds {PARAMS}")
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="New, or empty.", metavar="DIR")]) -> None:
+    """Start a project of your own in a folder."""
+    from flows import init as starting
 
-
-Targets = Annotated[
-    list[str] | None, typer.Argument(help="Stage names or verb/row, with what they need; all when none is given.", metavar="ROW...")
-]
+    print("\n".join(starting.init(folder)))
 
 
 @app.command()
@@ -42,7 +40,7 @@ def run(
     from flows import graph
     from tasks import dvc, report, workspace
 
-    _in_project()
+    in_project()
     if remote and not workers:
         raise Fault("--remote is how workers with clones of their own get their data; it needs --workers")
     with workspace.alone(ROOT, wait):
@@ -95,7 +93,7 @@ def worker(
     """Start a worker here: it runs what the schedule and other runs send to its queues, in this folder."""
     from flows import place
 
-    _in_project()
+    in_project()
     sys.exit(place.work(ROOT, queues or [], limit))
 
 
@@ -111,7 +109,7 @@ def server(
     """Run Prefect's server, with this project deployed on it, until Ctrl-C."""
     from flows import server as prefect_server
 
-    _in_project()
+    in_project()
     prefect_server.serve(ROOT, host, port, database)
 
 
@@ -120,7 +118,7 @@ def deploy(
     gpus: Annotated[int | None, typer.Option(min=1, help="How many runs of the queue gpu at a time; 1, or what it was.")] = None,
 ) -> None:
     """Tell the Prefect server of this project: queues, deployments, automations."""
-    _in_project()
+    in_project()
     from prefect.settings import PREFECT_API_URL
 
     from flows import place
@@ -140,7 +138,7 @@ def plan(rows: Targets = None, everything: Annotated[bool, typer.Option("--all",
     from flows import graph
     from flows import plan as planning
 
-    _in_project()
+    in_project()
     print(planning.text(ROOT, graph.read(ROOT).of(rows or []), everything))
 
 
@@ -149,7 +147,7 @@ def dag(check: Annotated[bool, typer.Option("--check", help="Write nothing; exit
     """Write dvc.yaml from params.yaml."""
     from pipelines import dag as writer
 
-    _in_project()
+    in_project()
     if not check:
         print("dvc.yaml written" if writer.write(ROOT) else "dvc.yaml is up to date")
         return
@@ -165,7 +163,7 @@ def lock() -> None:
     """Write dvc.lock in dvc.yaml's order, without stages that are gone."""
     from tasks import dvc
 
-    _in_project()
+    in_project()
     print("dvc.lock written in order" if dvc.order_lock(ROOT) else "dvc.lock is in order")
 
 
@@ -181,10 +179,10 @@ def new(
     """Look at data of your own, and write experiments/NAME.yaml for it."""
     from flows import new as starting
 
-    _in_project()
+    in_project()
     made = starting.new(ROOT, source, name, sample, force)
     for table in made.tables:
-        _show(table)
+        show(table)
     for note in made.notes:
         print(f"note: {starting.comment(note)}")
     print(f"written: {made.file}; what is guessed wrong is mended there, by hand. Then run: wordloom experiment {made.name}")
@@ -203,7 +201,7 @@ def experiment(
     from flows.git import git, main_checkout
     from tasks import report
 
-    _in_project()
+    in_project()
     main = main_checkout(ROOT)
     if show:
         for name in experiments.names(main):
@@ -256,7 +254,7 @@ def sweep(
     from flows import tables
     from flows.git import main_checkout
 
-    _in_project()
+    in_project()
     main = main_checkout(ROOT)
     it = sweeps.read(main, file)
     status = 0
@@ -277,7 +275,7 @@ def sweep(
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        _show(tables.sweep(found))
+        show(tables.sweep(found))
     sys.exit(status)
 
 
@@ -287,7 +285,7 @@ def _workspaces(names: list[str]) -> dict[str, Path]:
     from flows.git import main_checkout
     from pipelines.errors import nearest
 
-    _in_project()
+    in_project()
     main = main_checkout(ROOT)
     there = {"main": main, **{name: experiments.place(main, name) for name in experiments.names(main)}}
     faults = [
@@ -298,22 +296,52 @@ def _workspaces(names: list[str]) -> dict[str, Path]:
     return {name: there[name] for name in names} if names else there
 
 
+def _are_rows(names: list[str]) -> bool:
+    """Whether one of them is a row here, unless both are workspaces."""
+    from flows import experiments
+    from flows.git import main_checkout
+    from pipelines.registry import VERBS
+    from pipelines.use.rows import rows
+
+    in_project()
+    there = ["main", *experiments.names(main_checkout(ROOT))]
+    known = [name for verb in VERBS for row in rows(ROOT, verb) for name in (row, f"{verb}/{row}")]
+    return not all(name in there for name in names) and any("/" in name or name in known for name in names)
+
+
 @app.command()
 def compare(
-    names: Annotated[list[str] | None, typer.Argument(help="main, and experiments; all when none is given.", metavar="NAME...")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="main, and experiments, all when none is given; or two rows of one stage, as ROW or verb/ROW.", metavar="NAME...|ROW ROW",
+            autocompletion=rows_of(embed="embed/", compress="compress/", classify="classify/"),
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
-) -> None:
-    """Show the scores of the main checkout and of experiments side by side."""
+) -> None:  # fmt: skip
+    """Show the scores of the main checkout and of experiments side by side, or all in which two rows differ."""
     from flows import tables
+    from pipelines.workspaces import scores
 
+    if names and len(names) == 2 and _are_rows(names):
+        from pipelines.use import compare as rows
+
+        found = rows.compare(ROOT, *names)
+        if as_json:
+            print(json.dumps(found, indent=1, ensure_ascii=False))
+        else:
+            for part in rows.text(found):
+                show(part)
+        return
     workspaces = _workspaces(names or [])
-    entries = tables.scores(workspaces)
+    entries = scores(workspaces)
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
         return
     if not entries:
         raise Fault(f"no scores in {', '.join(workspaces)}. Run: wordloom run")
-    _show(tables.compared(entries, workspaces))
+    show(tables.compared(entries, workspaces))
     print(tables.readings_text(_workspaces([])["main"]))
 
 
@@ -343,90 +371,16 @@ def accept(
     """Keep what these artifacts are like in reference/: gates compare later ones with it."""
     from flows import accept as accepting
 
-    _in_project()
+    in_project()
     written = accepting.accept(ROOT, artifacts or [])
     print(f"{len(written)} accepted; reference/ and {DAG} are to be committed. The gates compare with them from the next run on")
 
 
 @app.command()
-def export(
-    noun: Annotated[str, typer.Argument(help="What kind of artifact, such as counts.")],
-    row: Annotated[str, typer.Argument(help="The row of params.yaml that made it.")],
-    file: Annotated[
-        Path, typer.Argument(help="Where to; its ending says in which form: .npz, .bin, .vec, .txt, .parquet.", metavar="FILE")
-    ],
-    words: Annotated[Path | None, typer.Option(help="Only vectors of these words, one a line; unknown ones of letter n-grams.")] = None,
-    sentences: Annotated[Path | None, typer.Option(help="Vectors of the words of these sentences, one a line, by a row of bilm.")] = None,
-) -> None:
-    """Write an artifact to a file that other programs read."""
-    from pipelines.use import export as exporting
-
-    _in_project()
-    for path in exporting.export(ROOT, noun, row, file, words, sentences):
-        print(path)
-
-
-@app.command()
-def neighbours(
-    row: Annotated[str, typer.Argument(help="A row of embed, or compress/ROW.")],
-    words: Annotated[list[str], typer.Argument(help="Unknown ones are made of letter n-grams, by rows that hold some.", metavar="WORD...")],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
-    exact: Annotated[str | None, typer.Option(help="With compress/ROW: the best by codings, again by this row of embed.")] = None,
-    sentences: Annotated[
-        list[str] | None,
-        typer.Option("--in", help="The words as they stand in it, by a row of bilm; as often as you like.", metavar="SENTENCE"),
-    ] = None,
-) -> None:
-    """Show the words nearest to words, with their cosines."""
-    from pipelines.use import neighbours as asking
-
-    _in_project()
-    if row.startswith("compress/"):
-        if sentences:
-            raise Fault("--in: codings have no sentences. Name a row of bilm")
-        found = asking.by_codings(ROOT, row.removeprefix("compress/"), words, k, exact)
-    elif exact:
-        raise Fault(f"--exact is for codings, and {row} is a row of embed, which is exact. Leave it out, or name compress/ROW")
-    elif sentences:
-        found = asking.in_sentences(ROOT, row, words, sentences, k)
-    else:
-        found = asking.neighbours(ROOT, row, words, k)
-    for it in found:
-        print(f"{it.word}{f' ({it.origin})' * bool(it.origin)}: {', '.join(f'{word} {cosine:.3f}' for word, cosine in it.near)}")
-        if it.elsewhere:
-            print(f"  itself {', '.join(f'{where} {cosine:.3f}' for where, cosine in it.elsewhere)}")
-
-
-@app.command()
-def generate(
-    row: Annotated[str, typer.Argument(help="A row of compress.")],
-    n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 1,
-    ends: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--between", help="From the coding of one item in even steps to that of another, of any row.", metavar="ITEM ITEM"),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many of the nearest items are shown.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Write codings and vectors there, and show none.", metavar="FILE.parquet")] = None,
-) -> None:
-    """Draw new codings, of a row of variational or adversarial, and show what they are nearest to when decoded."""
-    from pipelines.use import generate as making
-
-    _in_project()
-    made = making.between(ROOT, row, *ends, n) if ends else making.drawn(ROOT, row, n, seed)
-    if out:
-        making.write(made, out)
-        print(out)
-        return
-    for name, items in zip(made.names, making.near(ROOT, row, made.vector, k), strict=True):
-        print(f"{name}: {', '.join(f'{item} {cosine:.3f}' for item, cosine in items)}")
-
-
-@app.command()
 def report() -> None:
     """Write report.html and data/report.md."""
-    _in_project()
-    from pipelines.report import report as write
+    in_project()
+    from pipelines.reporting.report import report as write
 
     write(ROOT)
 
@@ -436,14 +390,14 @@ def runs(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show what each run of a stage took."""
     from flows import tables
 
-    _in_project()
+    in_project()
     found = tables.records(ROOT)
     if as_json:
         print(json.dumps(found, indent=1))
     elif not found:
         print("no stage has run here yet. Run: wordloom run")
     else:
-        _show(tables.runs(found))
+        show(tables.runs(found))
 
 
 @app.command()
@@ -455,7 +409,7 @@ def verify(
     """Hash what dvc.lock refers to, in DVC's cache and in data/."""
     from flows import verify as verifying
 
-    _in_project()
+    in_project()
     print(verifying.verify(ROOT, rows or [], remote, repair))
 
 
@@ -465,7 +419,7 @@ def push(rows: Targets = None, remote: Annotated[str | None, typer.Option(help="
     from flows.verify import size, stages_of
     from tasks import store
 
-    _in_project()
+    in_project()
     n, n_bytes = store.push(ROOT, stages_of(ROOT, rows or []), remote)
     print(f"{n:,} objects, {size(n_bytes)}, are at the remote")
 
@@ -480,16 +434,12 @@ def clean(
     from flows.git import main_checkout
     from flows.verify import size
 
-    _in_project()
+    in_project()
     done = cleanup.clean(main_checkout(ROOT), keep_days, dry_run)
     print("\n".join([*done.lines, f"{size(done.n_bytes)} {'would be freed' if dry_run else 'freed'}"]))
 
 
-def _show(table: object) -> None:
-    """A table, at a terminal's width; in full where the output is no terminal."""
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+app.add_typer(asking.app)
 
 
 def _say(fault: Fault) -> None:

@@ -20,17 +20,18 @@ class Guard:
 
     Args:
         names: under which the server may be asked for; None for all.
+        hint: what to do, for who asks by another.
     """
 
-    def __init__(self, app: Any, names: Collection[str] | None):
-        self.app, self.names = app, names
+    def __init__(self, app: Any, names: Collection[str] | None, hint: str = "PREFECT_UI_URL names what is in front of it"):
+        self.app, self.names, self.hint = app, names, hint
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        status, reason = refusal(headers.get("host", ""), headers.get("origin"), self.names)
+        status, reason = refusal(headers.get("host", ""), headers.get("origin"), self.names, self.hint)
         if not status:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -41,7 +42,7 @@ class Guard:
             await PlainTextResponse(reason, status)(scope, receive, send)
 
 
-def refusal(host: str, origin: str | None, names: Collection[str] | None) -> tuple[int, str]:
+def refusal(host: str, origin: str | None, names: Collection[str] | None, hint: str = "") -> tuple[int, str]:
     """(status, reason) for a request that is not answered; (0, "") for one that is.
 
     Args:
@@ -53,7 +54,7 @@ def refusal(host: str, origin: str | None, names: Collection[str] | None) -> tup
     except ValueError:
         return 400, "its Host or Origin is no address\n"
     if names is not None and asked.hostname not in names:
-        return 421, f"this server is not {asked.hostname}; PREFECT_UI_URL names what is in front of it\n"
+        return 421, f"this server is not {asked.hostname}; {hint}\n"
     if origin is not None and not same:
         return 403, f"pages of {origin} are not answered here\n"
     return 0, ""

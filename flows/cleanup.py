@@ -64,7 +64,7 @@ def clean(main: Path, keep_days: int, dry: bool) -> Sweep:
     for place in places:
         leftovers(place, keep_days, sweep)
         checkpoints(place, keep_days, sweep)
-    if not dry:
+    if not dry and (main / ".git").exists():
         git(main, "worktree", "prune")  # git's notes of worktrees whose folders are gone
     with contextlib.ExitStack() as held:
         try:
@@ -144,7 +144,8 @@ def objects(main: Path, places: list[Path], keep_days: int, sweep: Sweep) -> Non
             ]
         )
     since = date.today() - timedelta(days=keep_days)
-    command = ["gc", "--workspace", "--all-branches", "--all-tags", "--all-experiments", "--date", since.isoformat(), "--force"]
+    of_commits = ["--all-branches", "--all-tags", "--all-experiments", "--date", since.isoformat()]
+    command = ["gc", "--workspace", *([] if dvc.without_git(main) else of_commits), "--force"]
     if places[1:]:
         command += ["--projects", *(str(tree) for tree in places[1:])]
     before = files(place / OBJECTS)

@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.git import changed, commit_of, file_at, git
+from flows.git import changed, commit_of, file_at, git, own_repository
 from pipelines import layout
 from pipelines.errors import Fault, nearest
+from pipelines.workspaces import FOLDER, names
 from tasks import cache, children, dvc, mend, workspace
 
-FOLDER = ".wordloom"
 FILES = "experiments"
 STALE_S = 60.0  # no git of ours takes so long to write an index
 SENT = "sent"  # .wordloom/sent/NAME: worktrees for stages that an orchestrator elsewhere sends here
@@ -27,11 +27,6 @@ TAKEN = {"locks", "checkpoints", "main", SENT}  # other things that lie in .word
 OURS = {layout.PARAMS, layout.DAG, dvc.LOCK}  # the files that differ from the commit in a worktree
 SHARED = (layout.RAW, layout.RECORDS)
 COPIED = ".wordloom/params.yaml"  # in the worktree: params.yaml as it was put there
-
-
-def names(root: Path) -> list[str]:
-    """The experiments that have a worktree."""
-    return sorted(path.name for path in (root / FOLDER).glob("*") if (path / ".git").is_file())
 
 
 def place(root: Path, name: str) -> Path:
@@ -52,7 +47,8 @@ def existing(root: Path, name: str) -> Path:
 
 
 def resolve(root: Path, which: str) -> tuple[str, Path]:
-    """NAME or FILE -> the experiment's name and its parameter file."""
+    """NAME or FILE -> the experiment's name and its parameter file. Raises Fault."""
+    own_repository(root)
     is_file = which.endswith((".yaml", ".yml")) or "/" in which
     name = Path(which).stem if is_file else which
     check_name(name)

@@ -33,8 +33,7 @@ def final(main: Path, root: Path, experiment: str, row: str, again: bool = False
     from pipelines.use.final import score_test
 
     it = read_row(root, "classify", row)
-    tokens = read_row(root, "tokenize", _one(it.inputs, "tokens", f"classify.{row}"))
-    corpus = _one(tokens.inputs, "corpus", f"tokenize.{tokens.name}")
+    corpus = _corpus(root, "classify", row)
     _up_to_date(root, row)
     check_token(root, "predictions", row)
     check_token(root, "corpus", corpus)
@@ -48,11 +47,21 @@ def final(main: Path, root: Path, experiment: str, row: str, again: bool = False
     return scores
 
 
-def _one(inputs: dict[str, list[str]], noun: str, where: str) -> str:
-    names = inputs.get(noun) or []
-    if len(names) != 1:
-        raise Fault(f"{where} names {len(names)} rows of {noun}; a test set is found through exactly one")
-    return names[0]
+def _corpus(root: Path, verb: str, row: str) -> str:
+    """The row of ingest that has the documents, by way of predictions, counts and tokens. Raises Fault unless there is one."""
+    from pipelines.params import read_row
+    from pipelines.registry import MAKER
+
+    found, asked = set(), [(verb, row)]
+    while asked:
+        inputs = read_row(root, *asked.pop()).inputs
+        found.update(inputs.get("corpus", []))
+        asked += [(MAKER[noun], name) for noun in ("predictions", "counts", "tokens") for name in inputs.get(noun, [])]
+    if len(found) != 1:
+        raise Fault(
+            f"{verb}.{row} comes from {len(found)} corpora ({', '.join(sorted(found)) or 'none'}); a test set is found through exactly one"
+        )
+    return found.pop()
 
 
 def _up_to_date(root: Path, row: str) -> None:

@@ -17,7 +17,10 @@ def file_at(root: Path, revision: str, path: str) -> str:
 
 
 def _ask(root: Path, *args: str) -> str:
-    done = subprocess.run(["git", *args], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    try:
+        done = subprocess.run(["git", *args], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    except FileNotFoundError:
+        raise Fault(f"git {args[0]} in {root}: git is not installed") from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise Fault(f"git {args[0]} in {root}: {said[-1]}")
@@ -45,5 +48,18 @@ def changed(root: Path, untracked: bool = False) -> list[str]:
 
 
 def main_checkout(root: Path) -> Path:
-    """The repository's first working tree; `root` itself unless that is a worktree."""
+    """The repository's first working tree; `root` itself unless that is a worktree, also where it has no repository."""
+    if not (root / ".git").exists():
+        return root.resolve()
     return Path(git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")).parent
+
+
+def own_repository(root: Path) -> None:
+    """Raises Fault where worktrees cannot be made of the project's commits: it has no repository, or lies in a folder of one."""
+    if not (root / ".git").exists():
+        raise Fault(
+            f"{root.resolve()} has no git repository of its own, and experiments are worktrees of one. Run: git init, add and commit; "
+            "or copy the experiment's file over params.yaml, and run: wordloom dag && dvc repro"
+        )
+    if subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, capture_output=True).returncode:
+        raise Fault(f"{root.resolve()} has no commit yet, and experiments run what is committed. Run: git add -A && git commit -m start")

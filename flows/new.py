@@ -86,7 +86,8 @@ def written(source: str, main: Path) -> str:
     if source.startswith(DATA_SET):
         return source
     path = Path(source).resolve()
-    if path.is_relative_to(main.resolve()) and git(main, "--literal-pathspecs", "ls-files", "--", str(path)):
+    has_git = (main / ".git").exists()  # without it no worktree is made
+    if path.is_relative_to(main.resolve()) and (not has_git or git(main, "--literal-pathspecs", "ls-files", "--", str(path))):
         return str(path.relative_to(main.resolve()))
     home, there = os.path.abspath(os.environ.get(VARIABLE) or os.devnull), Path(os.path.abspath(source))
     if there != Path(home) and there.is_relative_to(home):

@@ -24,7 +24,8 @@ from flows.experiments import FOLDER
 from flows.git import main_checkout
 from pipelines.errors import Fault
 from pipelines.layout import DATA, REPORT
-from tasks.show import MAIN, PORT, pages_url, version
+from pipelines.workspaces import MAIN
+from tasks.show import PORT, pages_url, version
 
 NAME = "[A-Za-z0-9][A-Za-z0-9-]*"  # of a row, and of an experiment
 # nothing is decoded or normalised: what may be asked for is written out

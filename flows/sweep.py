@@ -112,7 +112,7 @@ def read(root: Path, file: Path) -> Sweep:
         raise _named(file, [*faults, f"base is {base!r}; it must name a parameter file, such as {layout.PARAMS}"])
     tree = params.load_yaml(root / base)
     try:
-        params.rows_of(tree)
+        params.rows_of(tree, root)
     except Fault as fault:
         raise Fault(line.replace(layout.PARAMS, base, 1) for line in fault.faults) from None
     rows = {f"{verb}.{name}" for verb in registry.VERBS for name in tree.get(verb) or {}}
@@ -132,7 +132,7 @@ def read(root: Path, file: Path) -> Sweep:
         variants = _Multiplied(tree, points).all()
         wanted = [f"{it.verb}/{it.name}" for target in targets for it in variants[target]]
         sweep = Sweep(file, root / base, tree, points, variants, wanted, scores, jobs)
-        params.rows_of(sweep.expanded())
+        params.rows_of(sweep.expanded(), root)
         if YAML(typ="safe", pure=True).load(dvc.dump(sweep.expanded())) != sweep.expanded():
             raise Fault("a value has a character that YAML does not keep, such as U+0085. Take it out")
     except Fault as fault:
@@ -160,7 +160,7 @@ def _words(asked: dict[str, Any], key: str, faults: list[str]) -> list[str]:
 def _no_metrics(scores: list[str]) -> list[str]:
     if not scores:
         return []
-    from pipelines.report import METRICS
+    from pipelines.reporting.metrics import METRICS
 
     known = [name for name, (sign, _) in METRICS.items() if sign]
     return [
@@ -208,7 +208,7 @@ def _wrong_points(tree: dict[str, Any], points: dict[str, list[dict[str, Any]]])
             if point in its[:i]:
                 faults.append(f"{where} has the point {point!r} twice")
             try:
-                params.rows_of({**tree, verb: {**tree[verb], name: {**tree[verb][name], **point}}})
+                params.rows_of({**tree, verb: {**tree[verb], name: {**tree[verb][name], **point}}}, Path("."))
             except Fault as fault:
                 faults += fault.faults
     return faults
@@ -256,7 +256,7 @@ class _Multiplied:
 
     def _read(self, verb: str, raw: dict[str, Any], chosen: Points) -> list[tuple[Points, dict[str, Any]]]:
         """A row once for each choice of what it reads. Two inputs that come from one multiplied row come from the same point of it."""
-        inputs = registry.load(verb, str(raw["method"])).inputs
+        inputs = _inputs(verb, raw)
         rows = [(chosen, raw)]
         for argument, wanted in inputs.items():
             if wanted.many or raw.get(argument) is None:
@@ -317,7 +317,7 @@ def _in_order(variants: list[Variant]) -> list[Variant]:
 def _reads(it: Variant) -> dict[str, tuple[str, list[str]]]:
     """argument -> (verb, the rows of it that are read)."""
     found = {}
-    for argument, wanted in registry.load(it.verb, str(it.raw["method"])).inputs.items():
+    for argument, wanted in _inputs(it.verb, it.raw).items():
         named = it.raw.get(argument)
         if named is not None:
             found[argument] = (registry.MAKER[wanted.noun.noun], named if isinstance(named, list) else [named])
@@ -382,7 +382,11 @@ def run(main: Path, sweep: Sweep, jobs: int | None = None, workers: bool = False
 
 def _lists(it: Variant) -> set[str]:
     """The arguments that are lists of rows: through them a row waits for points that are not its own."""
-    return {argument for argument, wanted in registry.load(it.verb, str(it.raw["method"])).inputs.items() if wanted.many}
+    return {argument for argument, wanted in _inputs(it.verb, it.raw).items() if wanted.many}
+
+
+def _inputs(verb: str, raw: dict[str, Any]) -> dict[str, registry.Input]:
+    return registry.load(verb, str(raw["method"]), Path(".")).inputs
 
 
 def done(tree: Path, sweep: Sweep) -> list[Variant]:
@@ -403,7 +407,7 @@ def done(tree: Path, sweep: Sweep) -> list[Variant]:
 
 def lines(tree: Path, sweep: Sweep) -> list[dict[str, Any]]:
     """One entry per point: its knobs, whether it has run, and its scores; the best first, as the first of `scores` has it."""
-    from pipelines.report import METRICS
+    from pipelines.reporting.metrics import METRICS
 
     ended = done(tree, sweep)
     by_artifact = {it.artifact: it for it in sweep.all()}

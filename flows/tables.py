@@ -11,19 +11,6 @@ from pipelines.layout import READINGS
 READINGS_HEADER = ("commit", "experiment", "row", "seed", "metric", "value", "low", "high", "n")
 
 
-def scores(workspaces: dict[str, Path]) -> list[dict[str, Any]]:
-    """One entry per figure: of, metric, on, and in `values` what each workspace got."""
-    import pyarrow.parquet as pq
-
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for name, root in workspaces.items():
-        for path in sorted((root / layout.DATA["scores"]).glob("*/scores.parquet")):
-            for row in pq.read_table(path).to_pylist():
-                entry = found.setdefault((row["of"], row["metric"], row["on"]), {})
-                entry[name] = {key: row[key] for key in ("value", "low", "high", "n")}
-    return [{"of": of, "metric": metric, "on": on, "values": values} for (of, metric, on), values in sorted(found.items())]
-
-
 def figures(root: Path, row: str) -> list[dict[str, Any]]:
     """What a row of evaluate found, a line per figure."""
     import pyarrow.parquet as pq

@@ -25,10 +25,10 @@ from flows import experiments, graph
 from flows.git import changed, commit_of, git, main_checkout
 from flows.graph import Graph, Stage
 from flows.place import allowed, die_with_worker
-from pipelines import layout
+from pipelines import layout, workspaces
 from pipelines.errors import Fault
 from pipelines.layout import DAG, SUMMARY
-from tasks import children, dvc, report, show, stage, worker, workspace
+from tasks import children, dvc, report, stage, worker, workspace
 
 TICK_S = 3.0  # how often a flow looks whether somebody cancelled it
 LEAVE_S = 8.0  # from a signal to our end; Prefect would wait for minutes until a server that hangs has heard of it
@@ -96,7 +96,7 @@ def train(
         place = allowed(root)
         with _workspace(place, experiment, revision) as tree:
             part = graph.read(tree).of(targets or [])
-            about = show.workspace(tree)
+            about = workspaces.name_of(tree)
             _tag(about)
             starter = Starter(tree, _workers(tree, part, experiment, remote) if workers else None, [about])
             outcome = walk(part, Judge(tree, part), starter, jobs, is_cancelled, _limits(part) if workers else LIMITS)

@@ -81,6 +81,8 @@ def verify(root: Path, rows: list[str], remote: str | None, repair: bool) -> str
 
 def worktrees(root: Path) -> list[Path]:
     """This folder; the main checkout with all of its worktrees that are there."""
+    if not (root / ".git").exists():
+        return [root]
     lines = git(root, "worktree", "list", "--porcelain").splitlines()
     found = [Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")]
     if root.resolve() != found[0].resolve():

@@ -2,16 +2,17 @@
 
 import pyarrow.compute as pc
 
+from pipelines import scoring
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.predictions import Predictions
 from pipelines.errors import Fault
-from pipelines.kernels.classification import class_ids, score
+from pipelines.kernels.classification import Figure
 
 N_BOOTSTRAP = 1000
 
 
 def score_test(predictions: Predictions, corpus: Corpus, seed: int) -> list[dict]:
-    """Figures of the test split.
+    """Figures of the test split; of a language model its perplexity alone, since no label says how a text goes on.
 
     Returns:
         metric, value, low, high (a 95 % interval over documents) and n, a dict for each figure.
@@ -22,6 +23,8 @@ def score_test(predictions: Predictions, corpus: Corpus, seed: int) -> list[dict
     frame, probabilities = predictions.frame("test")
     if not len(frame):
         raise Fault(f"{predictions.name} has no document of split 'test', so there is nothing to score")
+    if scoring.is_language_model(predictions):
+        return _rows(scoring.perplexity(predictions, probabilities, N_BOOTSTRAP, seed), len(frame))
     truth = _test_labels(corpus)
     missing = [doc_id for doc_id in frame["doc_id"] if doc_id not in truth]
     if missing:
@@ -30,11 +33,11 @@ def score_test(predictions: Predictions, corpus: Corpus, seed: int) -> list[dict
             "Name the corpus that they were made from"
         )
     labels = [truth[doc_id] for doc_id in frame["doc_id"]]
-    known = predictions.classes()
-    classes = known + sorted(set(labels) - set(known))
-    actual, predicted = class_ids(labels, classes), class_ids(frame["predicted"], classes)
-    figures = score(actual, predicted, probabilities, len(classes), N_BOOTSTRAP, seed)
-    return [{"metric": metric, "value": value, "low": low, "high": high, "n": len(frame)} for metric, (value, low, high) in figures.items()]
+    return _rows(scoring.figures(predictions, labels, frame["predicted"], probabilities, N_BOOTSTRAP, seed), len(frame))
+
+
+def _rows(figures: dict[str, Figure], n: int) -> list[dict]:
+    return [{"metric": metric, "value": value, "low": low, "high": high, "n": n} for metric, (value, low, high) in figures.items()]
 
 
 def _test_labels(corpus: Corpus) -> dict[str, str]:

@@ -10,12 +10,11 @@ import pyarrow.parquet as pq
 
 from pipelines import layout
 from pipelines.artifacts.codings import Codings
-from pipelines.artifacts.vectors import Vectors
 from pipelines.coding import are_names, decoder
 from pipelines.errors import Fault
 from pipelines.params import read_row
 from pipelines.prior import draws
-from pipelines.use.neighbours import nearest_to
+from pipelines.use.space import Space
 
 
 class Generated(NamedTuple):
@@ -53,9 +52,9 @@ def near(root: Path, row: str, vector: np.ndarray, k: int) -> list[list[tuple[st
         raise Fault(
             f"compress.{row} reads no vectors that what is generated could be compared with. Write it to a file: --out FILE.parquet"
         )
-    vectors = Vectors(root / layout.artifact("vectors", named[0]))
-    found = nearest_to(vectors, vector, np.full(len(vector), -1), k)
-    table = vectors.read(columns=["item", "label"])
+    space = Space(root, named[0])
+    found = space.near(vector, np.full(len(vector), -1), k)
+    table = space.vectors.read(columns=["item", "label"])
     label = dict(zip(table.column("item").to_pylist(), table.column("label").to_pylist(), strict=True))
     return [[(item if label[item] is None else f"{item} ({label[item]})", cosine) for item, cosine in line] for line in found]
 

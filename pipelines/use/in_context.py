@@ -14,6 +14,7 @@ from pipelines import layout, params
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
+from pipelines.use.cutting import tokenizer
 
 
 class Sentence(NamedTuple):
@@ -31,8 +32,6 @@ def sentences(root: Path, row: str, texts: Iterable[str]) -> Iterator[Sentence]:
     made = params.read_row(root, "embed", row)
     if made.method.name != "bilm":
         raise Fault(f"embed.{row} is made by {made.method.name}; a vector that depends on the sentence comes from bilm. Name a row of it")
-    from tokenizers import Tokenizer
-
     from pipelines.embed.bilm import in_context
 
     vectors = Vectors(root / layout.artifact("vectors", row))
@@ -40,13 +39,7 @@ def sentences(root: Path, row: str, texts: Iterable[str]) -> Iterator[Sentence]:
     words = tokens.words()
     if vectors.model()[0].get("words") != words:
         raise Fault(f"{vectors.name} was trained with another vocabulary than {tokens.name} has now. Run: dvc repro embed-{row}")
-    page = tokens.folder / "tokenizer.json"
-    if not page.exists():
-        raise Fault(
-            f"{tokens.name} has no tokenizer.json to cut a sentence with. Train bilm on tokens of words (with a pattern as its own), "
-            "whitespace, characters, bpe or wordpiece"
-        )
-    library = Tokenizer.from_file(str(page))
+    library = tokenizer(root, made.inputs["tokens"][0])
     cut, again = tee((text, library.encode(text, add_special_tokens=False)) for text in texts)
     found = in_context(vectors.folder, (np.array(encoding.ids, np.int64) for _, encoding in again))
     for (text, encoding), vector in zip(cut, found, strict=True):

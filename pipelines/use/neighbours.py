@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipelines import layout
-from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
-from pipelines.errors import Fault
+from pipelines.errors import Fault, nearest
 from pipelines.kernels.nearest import rows_of, unit
-from pipelines.lookup import lookup
-from pipelines.search import Index, reranked
-from pipelines.use.in_context import sentences
+from pipelines.use.space import COMPOSED, Near, Space
 
 MORE = 10  # times as many as are asked for are chosen by codings, where vectors then put them in order
 
@@ -22,23 +19,25 @@ MORE = 10  # times as many as are asked for are chosen by codings, where vectors
 class Asked(NamedTuple):
     word: str
     origin: str  # of its vector, or what its coding was compared by; empty where the vector is the word's own
-    near: list[tuple[str, float]]  # words and their cosines, the nearest first
-    elsewhere: list[tuple[str, float]]  # the same word in other sentences
+    near: Near
+    elsewhere: Near  # the same word in other sentences
 
-
-def neighbours(root: Path, row: str, words: Sequence[str], k: int) -> list[Asked]:
-    """Raises Fault with all words that have no vector, and of which none can be made."""
-    vectors = Vectors(root / layout.artifact("vectors", row))
-    found = lookup(vectors, words)
-    lost = [word for word, there in zip(words, found.there, strict=True) if not there]
-    if lost:
-        raise Fault(
-            f"{vectors.name} has no vector of {word!r}, and no letter n-grams to make one of. Look for another word, or in a row of fasttext"
-            for word in lost
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        near, elsewhere = (
+            [{name: item, "cosine": round(cosine, 6)} for item, cosine in line]
+            for name, line in (("item", self.near), ("where", self.elsewhere))
         )
-    near = nearest_to(vectors, found.vector, found.row, k)
-    origins = np.where(found.composed, "made of its letter n-grams", "")
-    return [Asked(*each, []) for each in zip(words, origins.tolist(), near, strict=True)]
+        return {"word": self.word, "origin": self.origin or "its own vector", "near": near} | (
+            {"elsewhere": elsewhere} if elsewhere else {}
+        )
+
+
+def neighbours(space: Space, words: Sequence[str], k: int) -> list[Asked]:
+    """Raises Fault with all words that have no vector, and of which none can be made."""
+    asked = space.ask(words)
+    origins = np.where(asked.row < 0, COMPOSED, "").tolist()
+    return [Asked(*each, []) for each in zip(words, origins, space.near(asked.vector, asked.row, k), strict=True)]
 
 
 def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | None = None) -> list[Asked]:
@@ -47,12 +46,15 @@ def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | 
     Raises:
         Fault: with all words that have no coding; vectors of other words.
     """
+    from pipelines.artifacts.codings import Codings
+    from pipelines.search import Index, reranked
+
     codings = Codings(root / layout.artifact("codings", row))
     items = codings.items()
     known = rows_of(words, items)
     lost = [word for word, there in zip(words, known, strict=True) if there < 0 or items[there] == UNKNOWN]
     if lost:
-        raise Fault(f"{codings.name} has no coding of {word!r}. Look for another word" for word in lost)
+        raise Fault(f"{codings.name} has no coding of {word!r}.{nearest(word.lower(), items) or ' Look for another word'}" for word in lost)
     candidates = np.array([i for i, item in enumerate(items) if item != UNKNOWN])
     own, index, origin = np.searchsorted(candidates, known), Index(codings, candidates), ""
     most = len(candidates) - 1
@@ -75,7 +77,9 @@ def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | 
 
 def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str], k: int) -> list[Asked]:
     """Each word where it stands in each text. Raises Fault with all words that stand in none."""
-    vectors = Vectors(root / layout.artifact("vectors", row))
+    from pipelines.use.in_context import sentences
+
+    space = Space(root, row)
     asked, vector, read = [], [], list(sentences(root, row, texts))
     for word in words:
         for number, sentence in enumerate(read, 1):
@@ -87,22 +91,9 @@ def in_sentences(root: Path, row: str, words: Sequence[str], texts: Sequence[str
         cut = "; ".join(" ".join(sentence.words) for sentence in read)
         raise Fault(f"{word!r} is no token of the sentences, which are cut into: {cut}. Write one in which it stands" for word in lost)
     found = np.stack(vector)  # (n, D)
-    near = nearest_to(vectors, found, rows_of([word for word, _ in asked], vectors.items()), k)
+    near = space.near(found, rows_of([word for word, _ in asked], space.items), k)
     alike = unit(found) @ unit(found).T
     return [
         Asked(word, origin, near[i], [(asked[j][1], float(alike[i, j])) for j in range(len(asked)) if j != i and asked[j][0] == word])
         for i, (word, origin) in enumerate(asked)
-    ]
-
-
-def nearest_to(vectors: Vectors, asked: np.ndarray, own: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
-    """The words nearest to each vector, (n, D); `own`, (n,), are the rows of the words themselves, or -1."""
-    items, directions = vectors.items(), unit(asked)
-    cosine = np.concatenate([directions @ unit(piece).T for piece in vectors.pieces()], axis=1)
-    cosine[np.flatnonzero(own >= 0), own[own >= 0]] = -np.inf
-    if UNKNOWN in items:
-        cosine[:, items.index(UNKNOWN)] = -np.inf
-    best = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
-    return [
-        [(items[j], float(line[j])) for j in places.tolist() if np.isfinite(line[j])] for line, places in zip(cosine, best, strict=True)
     ]

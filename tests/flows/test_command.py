@@ -1,8 +1,10 @@
 """`wordloom` as a person calls it."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -10,8 +12,9 @@ import psutil
 import pytest
 
 from pipelines import layout
+from pipelines.use.rows import rows
 from tests.matrices import vectors_of
-from tests.scratch import wordloom
+from tests.scratch import REPOSITORY, wordloom
 from tests.spelled import spelled
 from tests.use.test_neighbours import coded
 
@@ -21,6 +24,7 @@ from tests.use.test_neighbours import coded
     [
         "run", "server", "deploy", "plan", "dag", "dag --check", "lock", "experiment x", "experiment --list", "new x", "compare", "final x", "report",
         "runs", "export counts w w.npz", "neighbours w word", "generate w",
+        "analogy w a b c", "similar w a b", "search w text", "explore", "encode w a.vec b.vec", "decode w a.vec b.vec",
     ],
 )  # fmt: skip
 def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, args):
@@ -33,6 +37,61 @@ def test_outside_of_a_project_each_command_says_so_and_writes_nothing(tmp_path, 
 def test_a_project_in_which_nothing_has_run_has_no_runs(project):
     done = project.wordloom("runs")
     assert (done.returncode, done.stdout) == (0, "no stage has run here yet. Run: wordloom run\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("neighbours g", ["glove", "grams"]),
+        ("neighbours compress/", ["compress/pca"]),
+        ("analogy gl", ["glove"]),
+        ("search ", ["bags", "glove", "grams"]),
+        ("encode ", ["compress/pca"]),
+        ("predict ", ["lstm"]),
+        ("simi", ["similar"]),
+    ],
+)
+def test_the_tab_key_offers_commands_and_the_rows_of_params_yaml(tmp_path, typed, offered):
+    (tmp_path / "params.yaml").write_text("embed: {bags: {}, glove: {}, grams: {}}\ncompress: {pca: {}}\nclassify: {lstm: {}}\n")
+    asked = ["wordloom", *typed.split(" ")]
+    shell = {"_WORDLOOM_COMPLETE": "complete_bash", "COMP_WORDS": "wordloom " + typed, "COMP_CWORD": str(len(asked) - 1)}
+    ask = "from flows.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['wordloom']; {ask}"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, **shell, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.stdout.split() == offered
+
+
+def test_the_tab_key_offers_nothing_where_there_is_nothing_to_read(tmp_path):
+    for text in (None, "embed: [", "embed: 7", "- a"):
+        if text is not None:
+            (tmp_path / "params.yaml").write_text(text)
+        assert rows(tmp_path, "embed") == []
+
+
+def test_analogies_and_likeness_are_told_for_people_and_for_scripts(tmp_path):
+    (tmp_path / "params.yaml").write_text("embed: {v: {}}")
+    words = {"man": [1, 0, 0], "king": [1, 1, 0], "woman": [0, 0, 1], "queen": [0, 1, 1]}
+    vectors_of(tmp_path / layout.artifact("vectors", "v"), list(words), np.array(list(words.values())))
+    outputs = []
+    for args in (
+        ["analogy", "v", "man", "king", "woman"],
+        ["analogy", "v", "man", "king", "woman", "--method", "mul", "--json"],
+        ["similar", "v", "king", "queen"],
+        ["similar", "v", "king", "queen", "--json"],
+        ["neighbours", "v", "king", "-k", "1", "--json"],
+        ["similar", "v", "king", "quean"],
+    ):
+        done = subprocess.run(wordloom(*args), cwd=tmp_path, capture_output=True, text=True)
+        outputs.append(done.stdout or done.stderr)
+    assert outputs[0] == "man : king = woman : queen 0.959\n"
+    assert json.loads(outputs[1]) == [{"word": "queen", "score": pytest.approx(1.27779, abs=1e-4)}]
+    assert outputs[2] == "0.500\n"
+    assert json.loads(outputs[3]) == {"a": "king", "b": "queen", "cosine": 0.5}
+    near = [{"item": "man", "cosine": pytest.approx(0.7071, abs=1e-4)}]
+    assert json.loads(outputs[4]) == {"word": "king", "origin": "its own vector", "near": near}
+    assert outputs[5] == "fault: vectors/v has no vector of 'quean', and no letter n-grams for one. Did you mean 'queen'?\n"
 
 
 def test_neighbours_says_of_which_word_and_export_gives_its_files(tmp_path):
@@ -161,7 +220,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_the_next_one_repairs(project,
     run, below = start(project, home)
     commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["pid", "cmdline"]) if process in below]
     assert any("stage.py" in " ".join(command) for command in commands)
-    assert any("server" in command for command in commands)
+    assert any("flows.api" in command for command in commands)
     if how == "ctrl-c":
         os.killpg(run.pid, signal.SIGINT)
     else:

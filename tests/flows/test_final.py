@@ -45,6 +45,29 @@ def test_a_second_reading_of_the_same_model_is_refused_and_one_of_another_is_not
         reading.refuse_again(tmp_path, *other)
 
 
+def test_the_documents_are_found_through_whatever_a_row_is_made_of(tmp_path):
+    (tmp_path / "params.yaml").write_text("""
+run: {seed: 1}
+ingest: {tiny: {method: csv}, other: {method: csv}}
+tokenize:
+  words: {method: words, corpus: tiny}
+  pairs: {method: phrases, corpus: tiny}
+  others: {method: words, corpus: other}
+cooccur: {bags: {method: documents, tokens: pairs}}
+classify:
+  nb: {method: nb_svm, tokens: words}
+  bag: {method: logreg, counts: bags}
+  calm: {method: temperature, predictions: nb}
+  both: {method: ensemble, predictions: [calm, bag]}
+  far: {method: nb_svm, tokens: others}
+  mixed: {method: ensemble, predictions: [nb, far]}
+""")
+    for row in ("nb", "bag", "calm", "both"):
+        assert reading._corpus(tmp_path, "classify", row) == "tiny"
+    with pytest.raises(Fault, match=r"classify.mixed comes from 2 corpora \(other, tiny\)"):
+        reading._corpus(tmp_path, "classify", "mixed")
+
+
 @pytest.mark.slow
 @pytest.mark.quick_slow
 def test_a_row_is_scored_when_it_is_up_to_date_and_past_its_gate_and_not_before(tmp_path):

@@ -1,5 +1,6 @@
-"""A project of twelve sentences with a row of fasttext and one of bilm."""
+"""A project of twelve sentences with a row of fasttext and one of bilm; and the one that docs/using.md asks."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pipelines.embed import bilm, fasttext
 from pipelines.ingest import lines
 from pipelines.method import Run
 from pipelines.tokenize import words
+from tests.rows import run_all
 
 TEXTS = [
     "The boat lies in the harbour.",
@@ -42,4 +44,25 @@ def trained(tmp_path_factory) -> Path:
     tokens = words.tokenize(corpus, *of("tokenize", "words"))
     fasttext.embed(tokens, *of("embed", "grams"))
     bilm.embed(tokens, *of("embed", "bilm"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def using(tmp_path_factory) -> Path:
+    """experiments/using.yaml, as it has run. Not to be written to."""
+    return has_run("experiments/using.yaml", tmp_path_factory.mktemp("using"))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """experiments/export.yaml, as it has run. Not to be written to."""
+    return has_run("experiments/export.yaml", tmp_path_factory.mktemp("exported"))
+
+
+def has_run(params: str, root: Path) -> Path:
+    shutil.copy(params, root / "params.yaml")
+    run_all(root / "params.yaml", root / "rows")
+    (root / "data").mkdir()
+    for noun in (root / "rows").iterdir():
+        shutil.move(noun, root / layout.DATA[noun.name])
     return root

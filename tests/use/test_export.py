@@ -1,13 +1,19 @@
-"""Counts as other programs read them."""
+"""Counts, vectors and codings as other programs read them."""
 
+import json
+import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from gensim.models import KeyedVectors
+from safetensors.numpy import load_file
 from scipy.sparse import load_npz
 
 from pipelines import layout
+from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.vectors import Vectors
 from pipelines.cooccur import documents, windowed
@@ -78,6 +84,95 @@ def test_vectors_as_text_are_read_back_to_the_last_bit(tmp_path, trained, ending
     assert (again.matrix() == vectors.matrix()).all()
 
 
+WORDS = {"sea": [1, 0.1], "東京": [-1e-30, 2], "naïve": [3.4e18, -0.0], "</s>": [7, 8]}
+
+
+def of_words(tmp_path):
+    spelled(tmp_path / layout.artifact("vectors", "v"), WORDS, {})
+    return Vectors(tmp_path / layout.artifact("vectors", "v"))
+
+
+@pytest.mark.parametrize("ending", ["vec", "bin", "kv"])
+def test_gensim_reads_the_same_vectors(tmp_path, ending):
+    vectors = of_words(tmp_path)
+    made = export(tmp_path, "vectors", "v", tmp_path / f"v.{ending}")
+    if ending == "kv":
+        found = KeyedVectors.load(str(made[0]))
+    else:
+        found = KeyedVectors.load_word2vec_format(str(made[0]), binary=ending == "bin")
+    assert found.index_to_key == list(WORDS)
+    assert found.vectors.dtype == np.float32
+    assert (found.vectors == vectors.matrix()).all()
+    assert found.most_similar("sea", topn=1)[0][0] == "naïve"
+
+
+def test_gensim_finds_large_vectors_beside_their_file(tmp_path):
+    rows = np.random.default_rng(1).normal(size=(10_500, 1000)).astype(np.float32)
+    with Run(tmp_path / layout.artifact("vectors", "v")).open(Vectors) as out:
+        out.append(item=[f"w{i}" for i in range(len(rows))], count=[0] * len(rows), vector=rows)
+    (tmp_path / "out").mkdir()
+    made = export(tmp_path, "vectors", "v", tmp_path / "out/v.kv")
+    assert [path.name for path in made] == ["v.kv", "v.kv.vectors.npy"]
+    assert (KeyedVectors.load(str(made[0]), mmap="r")["w10499"] == rows[-1]).all()
+
+
+def test_the_binary_form_is_read_back_to_the_last_bit(tmp_path, trained):
+    (file,) = export(trained, "vectors", "grams", tmp_path / "g.bin")
+    vectors = Vectors(trained / layout.artifact("vectors", "grams"))
+    again = pretrained.embed(pretrained.Params(source=str(file)), Run(tmp_path / "again"))
+    assert again.items() == vectors.items()
+    assert (again.matrix() == vectors.matrix()).all()
+
+
+def test_safetensors_hold_the_matrix_and_its_words_lie_beside_it(tmp_path):
+    vectors = of_words(tmp_path)
+    file, words = export(tmp_path, "vectors", "v", tmp_path / "v.safetensors")
+    assert (load_file(file)["vectors"] == vectors.matrix()).all()
+    assert json.loads(words.read_text()) == list(WORDS)
+
+
+def test_the_projectors_tables_have_a_line_a_word(tmp_path):
+    of_words(tmp_path)
+    (folder,) = export(tmp_path, "vectors", "v", tmp_path / "v.projector")
+    tensors = np.loadtxt(folder / "tensors.tsv", delimiter="\t", dtype=np.float32)
+    assert (tensors == np.float32(list(WORDS.values()))).all()
+    assert (folder / "metadata.tsv").read_text() == "word\tcount\nsea\t4\n東京\t3\nnaïve\t2\n</s>\t1\n"
+    paths = re.findall(r'_path: "(.*)"', (folder / "projector_config.pbtxt").read_text())
+    assert sorted(paths) == sorted(path.name for path in folder.glob("*.tsv"))
+
+
+def test_metadata_of_one_column_has_no_head_as_the_projector_wants_it(tmp_path):
+    of_words(tmp_path)
+    (tmp_path / "list.txt").write_text("東京\nsea\n")
+    (folder,) = export(tmp_path, "vectors", "v", tmp_path / "v.projector", words=tmp_path / "list.txt")
+    assert (folder / "metadata.tsv").read_text() == "東京\nsea\n"
+    assert len((folder / "tensors.tsv").read_text().splitlines()) == 2
+
+
+def test_codings_are_written_as_vectors_are(tmp_path):
+    with Run(tmp_path / layout.artifact("codings", "c")).open(Codings) as out:
+        out.append(item=["sea", "boat"], coding=np.float32([[1, 2], [3, 4]]), error=[0, 0])
+    file, _ = export(tmp_path, "codings", "c", tmp_path / "c.safetensors")
+    assert load_file(file)["codings"].tolist() == [[1, 2], [3, 4]]
+    (file,) = export(tmp_path, "codings", "c", tmp_path / "c.vec")
+    assert file.read_text() == "2 2\nsea 1 2\nboat 3 4\n"
+    (file,) = export(tmp_path, "codings", "c", tmp_path / "c.parquet")
+    assert pq.read_table(file).column("coding").to_pylist() == [[1, 2], [3, 4]]
+    (folder,) = export(tmp_path, "codings", "c", tmp_path / "c.projector")
+    assert (folder / "metadata.tsv").read_text() == "sea\nboat\n"
+    with pytest.raises(Fault, match=r"codings are written to"):
+        export(tmp_path, "codings", "c", tmp_path / "c.hf")
+
+
+@pytest.mark.parametrize("ending", ["vec", "bin"])
+def test_a_word_of_two_is_a_fault_where_a_blank_ends_a_word(tmp_path, ending):
+    spelled(tmp_path / layout.artifact("vectors", "v"), {"new york": [1, 2], "sea": [3, 4]}, {})
+    with pytest.raises(Fault, match=rf"1 words have white space in them, first 'new york'; a line of v.{ending} is cut there"):
+        export(tmp_path, "vectors", "v", tmp_path / f"v.{ending}")
+    export(tmp_path, "vectors", "v", tmp_path / "v.kv")
+    assert "new york" in KeyedVectors.load(str(tmp_path / "v.kv"))
+
+
 def test_of_a_list_the_unknown_words_are_composed_and_those_that_have_no_vector_are_listed(tmp_path):
     spelled(tmp_path / layout.artifact("vectors", "v"), {"sea": [1, 0.1], "pea": [0, 2]}, {"ea>": [2, 1]})
     (tmp_path / "list.txt").write_text("lea\n\npea\nox\nlea\n")
@@ -122,6 +217,15 @@ def test_vectors_that_cannot_be_exported_so_say_how(tmp_path, trained):
     assert not list(tmp_path.glob("x.*"))
 
 
+def test_a_place_that_cannot_be_written_to_is_a_fault(tmp_path):
+    of_words(tmp_path)
+    (tmp_path / "v.projector").write_text("something else")
+    with pytest.raises(Fault, match=r"v.projector is a file that is there already"):
+        export(tmp_path, "vectors", "v", tmp_path / "v.projector")
+    with pytest.raises(Fault, match=r"/proc/v.vec cannot be written: .*\. Make room, or name another place"):
+        export(tmp_path, "vectors", "v", Path("/proc/v.vec"))
+
+
 def test_what_cannot_be_exported_says_what_can(tmp_path):
     root, _ = project(tmp_path, documents)
     with pytest.raises(Fault, match=r"its rows are documents"):
@@ -132,6 +236,8 @@ def test_what_cannot_be_exported_says_what_can(tmp_path):
         export(root, "scores", "w", root / "out/w.npz")
     with pytest.raises(Fault, match=r"no folder .*nowhere"):
         export(root, "counts", "w", root / "nowhere/w.npz")
-    with pytest.raises(Fault, match=r"counts/none: .* is missing"):
+    with pytest.raises(Fault, match=r"params.yaml: cooccur has no row 'none'; it has none"):
         export(root, "counts", "none", root / "out/none.npz")
+    with pytest.raises(Fault, match=r"vector cannot be exported.*Did you mean 'vectors'\?"):
+        export(root, "vector", "w", root / "out/w.vec")
     assert not list((root / "out").iterdir())

@@ -63,7 +63,7 @@ def test_what_cannot_be_read_in_context_says_why(trained, tmp_path):
         list(sentences(trained, "bi", ["boat"]))
     root = copied(trained, tmp_path)
     (root / layout.artifact("tokens", "words") / "tokenizer.json").unlink()
-    with pytest.raises(Fault, match=r"tokens/words has no tokenizer.json to cut a sentence with"):
+    with pytest.raises(Fault, match=r"tokens/words has no tokenizer.json to cut a text with"):
         list(sentences(root, "bilm", ["boat"]))
 
 

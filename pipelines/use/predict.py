@@ -1,0 +1,136 @@
+"""Predict: what a classifier says of texts of somebody's own, cleaned and cut as the text was that it has learned from.
+
+reads   predictions   of any row of classify whose inputs come down to one row of tokens; and that row's tokenizer.json
+
+Nothing that it was trained on is needed. The importance of a token is how much less probable the predicted class is to the classifier when
+that token is unknown (Li, Monroe, Jurafsky 2016, who call it erasure).
+"""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import layout, params
+from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions
+from pipelines.artifacts.tokens import UNKNOWN_ID
+from pipelines.errors import Fault
+from pipelines.method import Run
+from pipelines.use.cutting import Cut, Cutter
+
+LONGEST = 2**20  # tokens that are read at a time, of copies of a text
+
+
+class Classifier:
+    """A row of classify, ready to be asked.
+
+    Raises:
+        Fault: the row, or one that it is made of, has not been run, keeps no model that can be asked, or its tokens have no tokenizer.json.
+    """
+
+    def __init__(self, root: Path, row: str, threads: int = 1):
+        self.model = Model(root, row)
+        self.classes = self.model.classes
+        self.run = Run(root, name=f"classify/{row}", threads=threads)
+        rows = sorted(set(self.model.tokens()))
+        if len(rows) != 1:
+            raise Fault(
+                f"classify.{row} reads {len(rows)} rows of tokens, {', '.join(rows)}; texts are cut in one way. Name one that it is made of"
+            )
+        self.cutter = Cutter(root, rows[0])
+        vocabulary = self.cutter.tokenizer.get_vocab()
+        for words in self.model.vocabularies():
+            if len(vocabulary) != len(words) or any(vocabulary.get(word) != i for i, word in enumerate(words)):
+                raise Fault(
+                    f"predictions/{row} was trained with another vocabulary than tokens/{rows[0]} has now. Run: dvc repro classify-{row}"
+                )
+
+    def probabilities(self, cut: Cut) -> np.ndarray:
+        """(n, C) float32"""
+        return self.model.probabilities(cut.values, cut.offsets, self.run)
+
+    def texts(self, cut: Cut) -> tuple[list[str], np.ndarray]:
+        """Of a row whose answers are texts: these, and the probability of each."""
+        return self.model.method.texts_of(cut.values, cut.offsets, *self.model.kept, self.run)
+
+    def names(self, probabilities: np.ndarray) -> list[str]:
+        """What is predicted: the most probable class, or all of several that are more probable than not."""
+        if self.model.answer == "several":
+            return [SEPARATOR.join(self.classes[i] for i in np.flatnonzero(row >= SHOWN_FROM)) for row in probabilities]
+        return [self.classes[i] for i in probabilities.argmax(axis=1)]
+
+    def importance(self, cut: Cut, text: int) -> np.ndarray:
+        """(n_tokens,) float32: by how much the most probable class of one text falls when a token is unknown."""
+        ids = cut.values[cut.offsets[text] : cut.offsets[text + 1]]
+        n_rows = max(LONGEST // max(len(ids), 1), 1)
+        parts = []
+        for start in range(0, len(ids) + 1, n_rows):
+            at = np.arange(start, min(start + n_rows, len(ids) + 1))  # the last row is the text itself
+            without = np.tile(ids, (len(at), 1))
+            gone = at[at < len(ids)]
+            without[gone - start, gone] = UNKNOWN_ID
+            parts.append(self.model.probabilities(without.ravel(), np.arange(len(at) + 1) * len(ids), self.run))
+        p = np.concatenate(parts)
+        most = p[-1].argmax()
+        return p[-1, most] - p[:-1, most]
+
+    def attention(self, cut: Cut) -> list[np.ndarray] | None:
+        """(n_tokens,) float32 for each text, summing to 1; None of a model that has none."""
+        explain = getattr(self.model.method, "explain", None)
+        return explain and explain(cut.values, cut.offsets, *self.model.kept, self.run)
+
+
+class Model:
+    """What a row of classify keeps, and the rows that it puts together, where it is one that does."""
+
+    def __init__(self, root: Path, row: str):
+        self.row = params.read_row(root, "classify", row)
+        made = Predictions(root / layout.artifact("predictions", row))
+        if not (made.folder / "predictions.parquet").exists():
+            raise Fault(f"{made.name} is not there. Run: dvc repro classify-{row}")
+        self.answer = made.answer()
+        self.method = importlib.import_module(self.row.method.module)
+        self.members = [Model(root, name) for name in self.row.inputs.get("predictions", [])]
+        wanted = "combined" if self.members else "texts_of" if self.answer == "text" else "probabilities_of"
+        if not hasattr(self.method, wanted):
+            raise Fault(
+                f"classify.{row}: a row of {self.row.method.name} cannot be asked of a text, since it reads {', '.join(self.row.inputs)}. "
+                "Name a row that reads tokens alone, or with vectors"
+            )
+        self.kept = made.model()
+        self.classes = made.classes()
+
+    def tokens(self) -> list[str]:
+        """The rows of tokenize that it reads, or its members."""
+        return [*self.row.inputs.get("tokens", []), *(name for member in self.members for name in member.tokens())]
+
+    def vocabularies(self) -> list[list[str]]:
+        return [words for member in self.members for words in member.vocabularies()] if self.members else [self.kept[0]["words"]]
+
+    def probabilities(self, values: np.ndarray, offsets: np.ndarray, run: Run) -> np.ndarray:
+        """(n, C) float32 of the documents values[offsets[i]:offsets[i + 1]]."""
+        if self.members:
+            return self.method.combined([member.probabilities(values, offsets, run) for member in self.members], *self.kept)
+        try:
+            return self.method.probabilities_of(values, offsets, *self.kept, run)
+        except (KeyError, ValueError, RuntimeError) as err:  # settings or weights that this method does not write
+            told = " ".join(f"{type(err).__name__}: {err}".split())[:140]
+            raise Fault(
+                f"predictions/{self.row.name} cannot be asked ({told}). Perhaps another version of Wordloom made it. "
+                f"Run: dvc repro classify-{self.row.name}"
+            ) from err
+
+
+def continued(root: Path, row: str, prompt: str, n_tokens: int, n: int, temperature: float, seed: int) -> list[str]:
+    """A text and how a language model goes on with it, n times. Raises Fault for a row of another kind."""
+    classifier = Classifier(root, row)
+    go_on = getattr(classifier.model.method, "continued", None)
+    if go_on is None:
+        raise Fault(
+            f"classify.{row} is made by {classifier.model.row.method.name}, and a text is gone on with by next_word. Name a row of it"
+        )
+    settings, weights = classifier.model.kept
+    values = classifier.cutter.cut([prompt]).values.tolist()
+    told = [go_on(settings, weights, values, n_tokens, temperature, seed + i) for i in range(n)]
+    between = settings["between"] if prompt and not prompt[-1].isspace() else ""
+    return [prompt + (between if text else "") + text for text in told]
