@@ -1,7 +1,6 @@
 """What the benchmarks share: a text, and a process of its own for every contestant."""
 
 import os
-import resource
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, Tokens
 from pipelines.method import Run
+from pipelines.records import peak_bytes
 from pipelines.tokenize import words
 
 THREADS = min(2, os.cpu_count() or 1)
@@ -54,7 +54,7 @@ def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float,
     wall, cpu = time.perf_counter(), time.process_time()
     result = next(steps)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return wall, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result
+    return wall, cpu, peak_bytes() / 2**20, result
 
 
 def text(folder: Path) -> tuple[Tokens, str]:

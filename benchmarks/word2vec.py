@@ -37,9 +37,9 @@ def ours(form: str, folder: Path, out: Path, threads: int) -> Iterator[str | Non
     embed, params = FORMS[form]
     numba.set_num_threads(threads)
     # what is compiled is kept on disk, and read at the first call
-    embed(Tokens(folder.parent / "few"), params(vector_size=100, epochs=1), Run(out.with_name(f"{out.name}-warm")))
+    embed(Tokens(folder.parent / "few"), params(vector_size=100, epochs=1, engine="own"), Run(out.with_name(f"{out.name}-warm")))
     yield None
-    vectors = embed(Tokens(folder), params(vector_size=100, epochs=1), Run(out, seed=1))
+    vectors = embed(Tokens(folder), params(vector_size=100, epochs=1, engine="own"), Run(out, seed=1))
     yield layout.hash_path(vectors.folder)
 
 
