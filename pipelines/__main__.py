@@ -64,7 +64,7 @@ def main(args: list[str]) -> int:
                 print("dvc.yaml written" if dag.write(root) else "dvc.yaml is up to date")
             case ["report"]:
                 from pipelines import layout
-                from pipelines.report import report
+                from pipelines.reporting.report import report
                 from pipelines.run import guarded
 
                 with guarded(root, "report", layout.SUMMARY):
@@ -73,7 +73,7 @@ def main(args: list[str]) -> int:
                 from pipelines.registry import methods
 
                 for verb in VERBS:
-                    print(f"{verb:9} {', '.join(methods(verb))}")
+                    print(f"{verb:9} {', '.join(methods(verb, root))}")
             case ["warm"]:
                 from pipelines.warm import warm
 

@@ -4,6 +4,8 @@ DVC's `foreach` cannot say this: rows with different inputs do not parse, and li
 interpolated. So the file is written, committed, and never edited by hand.
 """
 
+import ast
+import importlib.util
 import io
 from functools import cache
 from pathlib import Path
@@ -31,12 +33,22 @@ def gate_name(noun: str, row: str) -> str:
 
 def write(root: Path) -> bool:
     """Writes dvc.yaml; False when it was already what it has to be."""
+    _link(root)
     text = render(root)
     path = root / DAG
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     write_aside(path, text)
     return True
+
+
+def _link(root: Path) -> None:
+    """Gives a project that uses an installed Wordloom its `pipelines`: a link to the package, so that stages depend on its files."""
+    link, package = root / "pipelines", Path(__file__).resolve().parent
+    if link.resolve() == package or (link.exists() and not link.is_symlink()):
+        return
+    link.unlink(missing_ok=True)  # to where the package was
+    link.symlink_to(package, target_is_directory=True)
 
 
 def check(root: Path) -> None:
@@ -64,7 +76,7 @@ def render(root: Path) -> str:
     """The text of dvc.yaml."""
     rows = ordered(read(root))
     gates = bool(load_yaml(root / PARAMS).get(GATES))
-    stages: dict[str, Any] = {"params": _params_stage()}
+    stages: dict[str, Any] = {"params": _params_stage(root)}
     for row in rows:
         stages[stage_name(row.verb, row.name)] = _row_stage(row)
         stages[gate_name(row.noun, row.name)] = _gate_stage(root, row, gates)
@@ -99,12 +111,13 @@ def _reads(row: Row) -> list[tuple[str, str]]:
     return [(row.method.inputs[argument].noun.noun, name) for argument, names in row.inputs.items() for name in names]
 
 
-def _params_stage() -> dict[str, Any]:
+def _params_stage(root: Path) -> dict[str, Any]:
     # its output has always the same bytes, so a change of one row re-runs that row alone
+    own = [registry.OWN] if (root / registry.OWN).is_dir() else []
     return {
         "cmd": "exec python -m pipelines params",
         "desc": f"all of {PARAMS} is valid, and {DAG} is what it implies",
-        "deps": ["pipelines", PARAMS],  # DVC takes no dvc.yaml for a dependency; see check_stage
+        "deps": ["pipelines", *own, PARAMS],  # DVC takes no dvc.yaml for a dependency; see check_stage
         "outs": [layout.PARAMS_TOKEN],
         "meta": {"verb": "params", "row": "all", **registry.Placement().model_dump()},
     }
@@ -117,7 +130,7 @@ def _row_stage(row: Row) -> dict[str, Any]:
         deps.append(layout.PARAMS_TOKEN)
     return {
         "cmd": f"exec python -m pipelines {row.verb} {row.name}",
-        "deps": [*deps, *_sources(row), *closure(row.method.module)],
+        "deps": [*deps, *_sources(row), *_code(row)],
         "params": ["run", f"{row.verb}.{row.name}"],
         "outs": [layout.artifact(row.noun, row.name)],
         "meta": {"verb": row.verb, "row": row.name, **row.placement.model_dump()},
@@ -136,6 +149,10 @@ def _sources(row: Row) -> list[str]:
     return found
 
 
+def _code(row: Row) -> list[str]:
+    return own_closure(row.method.own, row.method.module) if row.method.own else closure(row.method.module)
+
+
 def _gate_stage(root: Path, row: Row, gates: bool) -> dict[str, Any]:
     noun = registry.VERBS[row.verb]
     reference = layout.reference(row.noun, row.name)
@@ -152,10 +169,10 @@ def _gate_stage(root: Path, row: Row, gates: bool) -> dict[str, Any]:
 def _report_stage(rows: list[Row]) -> dict[str, Any]:
     # a pass token names its artifact's hash, so it stands for the artifact
     tokens = [layout.pass_token(row.noun, row.name) for row in rows]
-    page = [f"pipelines/{path.name}" for path in sorted(Path(__file__).parent.glob("report.*")) if path.suffix != ".py"]
+    page = [f"pipelines/reporting/{path.name}" for path in sorted((Path(__file__).parent / "reporting").glob("*.j2"))]
     return {
         "cmd": "exec python -m pipelines report",
-        "deps": [*tokens, *page, *closure("pipelines.report")],
+        "deps": [*tokens, *page, *closure("pipelines.reporting.report")],
         # persist: not from the run-cache, which would bring the summary back without report.html beside it
         "outs": [{layout.SUMMARY: {"persist": True}}],
         "meta": {"verb": "report", "row": "all", **registry.Placement().model_dump()},
@@ -193,3 +210,33 @@ def closure(module: str) -> list[str]:
         if file.exists():  # a package's empty __init__ decides nothing
             files.append(file.relative_to(here).as_posix())
     return sorted(files)
+
+
+def own_closure(root: Path, module: str) -> list[str]:
+    """As `closure`, of a method of the project's own, which may import what else lies in methods/."""
+    ours, files, left, seen = _graph().modules, set(), [module], {module}
+    while left:
+        name = left.pop()
+        file = root / (name.replace(".", "/") + ".py")
+        if not file.exists():  # a folder, or something in a file that is there
+            continue
+        files.add(file.relative_to(root).as_posix())
+        for other in _imported(file, name.rpartition(".")[0]):
+            if other in ours:
+                files.update(closure(other))
+            elif other.startswith(f"{registry.OWN}.") and other not in seen:
+                seen.add(other)
+                left.append(other)
+    return sorted(files)
+
+
+def _imported(file: Path, package: str) -> list[str]:
+    """What a file imports, wherever in it: modules, and names in them, which may be modules, too."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return found

@@ -65,11 +65,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def read(root: Path) -> list[Row]:
     """All rows of params.yaml, in reading order of the stages. Raises Fault with all the file's faults."""
-    return rows_of(load_yaml(root / PARAMS))
+    return rows_of(load_yaml(root / PARAMS), root)
 
 
-def rows_of(tree: dict[str, Any]) -> list[Row]:
-    """As `read`, of what such a file holds."""
+def rows_of(tree: dict[str, Any], root: Path | None = None) -> list[Row]:
+    """As `read`, of what such a file holds; `root` is the project whose own methods it may name."""
     faults: list[str] = []
     known = ["run", *registry.VERBS, "placement", GATES]
     faults += [
@@ -82,7 +82,7 @@ def rows_of(tree: dict[str, Any]) -> list[Row]:
     for verb in registry.VERBS:
         for name in _mapping(tree.get(verb), verb, faults):
             try:
-                rows.append(_row(tree, verb, name))
+                rows.append(_row(tree, verb, name, root))
             except Fault as fault:
                 faults += fault.faults
     names = {f"{verb}.{name}" for verb in registry.VERBS for name in _mapping(tree.get(verb), verb, [])}
@@ -132,18 +132,18 @@ def read_row(root: Path, verb: str, name: str) -> Row:
     rows = _mapping(tree.get(verb), verb, [])
     if name not in rows:
         raise Fault(f"{PARAMS}: {verb} has no row {name!r}; it has {', '.join(map(str, rows)) or 'none'}.{nearest(name, rows)}")
-    return _row(tree, verb, name)
+    return _row(tree, verb, name, root)
 
 
-def _row(tree: dict[str, Any], verb: str, name: str) -> Row:
+def _row(tree: dict[str, Any], verb: str, name: str, root: Path | None) -> Row:
     where = f"{verb}.{name}"
     raw = tree[verb][name]
     if not isinstance(name, str) or not ROW_NAME.fullmatch(name):
         raise Fault(f"{PARAMS}: {where}: a row is named in letters, digits and hyphens")
     if not isinstance(raw, dict) or "method" not in raw:
-        raise Fault(f"{PARAMS}: {where} must be keys and values with a `method`, one of {', '.join(registry.methods(verb))}")
+        raise Fault(f"{PARAMS}: {where} must be keys and values with a `method`, one of {', '.join(registry.methods(verb, root))}")
     try:
-        method = registry.load(verb, str(raw["method"]))
+        method = registry.load(verb, str(raw["method"]), root)
     except Fault as fault:
         raise Fault(f"{PARAMS}: {where}: {line}" for line in fault.faults) from None
     faults: list[str] = []

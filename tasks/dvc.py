@@ -158,6 +158,11 @@ def _remotes(file: "ConfigObj") -> dict[str, Any]:
     return {match[1]: file[section] for match, section in found.items() if match}
 
 
+def without_git(root: Path) -> bool:
+    """Whether DVC is told that the project is in no repository, so that there are no commits to name what is in the cache."""
+    return str(_config(root / SHARED_CONFIG).get("core", {}).get("no_scm")).lower() == "true"
+
+
 def is_chatter(line: str) -> bool:
     """Whether a line of DVC's says nothing about the stage."""
     return not line.strip() or line.startswith(CHATTER)

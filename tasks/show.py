@@ -20,13 +20,13 @@ from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 from pipelines import charts, layout
+from pipelines.workspaces import name_of
 
 Log = logging.Logger | logging.LoggerAdapter
 N_ROWS = 500  # of a table; the UI is no data store
 N_EXAMPLES = 3  # failed rows shown per expectation
 IMAGE_BYTES = 500_000  # a larger picture is in the report alone
 MODELS = {"embed": "vectors", "compress": "codings", "classify": "predictions"}  # verbs that train, and what they make
-MAIN = "main"  # the main checkout, as the pages server calls it
 PORT = 4201  # of the pages server
 PAGES_WAIT_S = 1.0  # for a pages server that does not answer
 
@@ -212,7 +212,7 @@ def where(root: Path, page: str) -> str:
 
 def address(root: Path, page: str) -> str | None:
     """A page's address, when the pages server (flows/pages.py) has this very file: it may serve another project, or no machine's but its own."""
-    url = f"{pages_url()}/{workspace(root)}/{page}"
+    url = f"{pages_url()}/{name_of(root)}/{page}"
     try:
         wanted = version((root / page).stat())
         # not by a proxy: it is this machine's, or a tunnel to it
@@ -220,12 +220,6 @@ def address(root: Path, page: str) -> str | None:
             return url if answer.headers.get("ETag") == wanted else None
     except (OSError, ValueError, HTTPException):
         return None
-
-
-def workspace(root: Path) -> str:
-    """What a folder is to people: the experiment whose worktree it is, or the main checkout."""
-    root = root.resolve()
-    return root.name if root.parent.name == ".wordloom" else MAIN
 
 
 def pages_url() -> str:
@@ -246,6 +240,6 @@ def emit(kind: str, what: str, of: tuple[str, str], root: Path, **payload: Any) 
     resource = {
         "prefect.resource.id": f"wordloom.{kind}.{'.'.join(of)}",
         "prefect.resource.name": name,
-        "wordloom.experiment": workspace(root),
+        "wordloom.experiment": name_of(root),
     }
     emit_event(event=f"wordloom.{kind}.{what}", resource=resource, payload={kind: name, **payload})

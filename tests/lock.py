@@ -33,7 +33,11 @@ def faults(project: str, lock: str, installed: dict[str, str]) -> list[str]:
     """
     there, said = locked(lock), tomllib.loads(project)["project"]
     found = []
-    for wanted in map(Requirement, [*said["dependencies"], *said["optional-dependencies"]["dev"]]):
+    extras = said["optional-dependencies"]
+    asked = [Requirement(text) for text in [*said["dependencies"], *(text for texts in extras.values() for text in texts)]]
+    for wanted in asked:
+        if wanted.name == said.get("name"):  # an extra that takes in another one
+            continue
         version = there.get(canonicalize_name(wanted.name))
         if version is None or version not in wanted.specifier:
             found.append(f"requirements.lock has {wanted.name} {version or 'not at all'}; pyproject.toml asks for {wanted}. Run: make lock")

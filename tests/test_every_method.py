@@ -82,6 +82,8 @@ def finished(tmp_path_factory) -> Path:
         "experiments/forms.yaml",
         "experiments/vectors.yaml",
         "experiments/codings.yaml",
+        "experiments/classifiers.yaml",
+        "experiments/evaluations.yaml",
     ],
 )
 def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_path, params):
@@ -98,7 +100,10 @@ def test_every_method_with_the_same_seed_and_threads_gives_the_same_bytes(tmp_pa
 
 
 def test_the_tiny_projects_have_a_row_of_every_method():
-    names = ("tests/tiny/params.yaml", *(f"experiments/{name}.yaml" for name in ("forms", "vectors", "codings")))
+    names = (
+        "tests/tiny/params.yaml",
+        *(f"experiments/{name}.yaml" for name in ("forms", "vectors", "codings", "classifiers", "evaluations")),
+    )
     rows = [row for name in names for row in read_rows(HOME / name)]
     assert {(row.verb, row.method.name) for row in rows} >= set(METHODS) - NEED_OTHER_DATA
 

@@ -103,8 +103,8 @@ def test_rows_that_read_each_other_are_a_ring(tmp_path, monkeypatch):
 
     real = registry.load
 
-    def with_vectors(verb, name):
-        method = real(verb, name)
+    def with_vectors(verb, name, root):
+        method = real(verb, name, root)
         return replace(method, inputs={"vectors": registry.Input(registry.NOUNS["vectors"], False, False)}) if verb == "embed" else method
 
     monkeypatch.setattr(registry, "load", with_vectors)

@@ -47,7 +47,7 @@ def methods(folder: Path) -> dict[str, Callable[[Run], Artifact]]:
     }
     for loss in ("negative", "hierarchical", "nce"):
         made[f"skipgram {loss}"] = lambda it, loss=loss: skipgram.embed(tokens, skipgram.Params(**small, loss=loss), it)
-        made[f"cbow {loss}"] = lambda it, loss=loss: cbow.embed(tokens, cbow.Params(**small, loss=loss), it)
+        made[f"cbow {loss}"] = lambda it, loss=loss: cbow.embed(tokens, cbow.Params(**small, loss=loss, engine="own"), it)
     for form in ("dbow", "dbow_words", "dm_mean", "dm_concat"):
         knobs = doc2vec.Params(**small, form=form, window=2)
         made[f"doc2vec {form}"] = lambda it, knobs=knobs: doc2vec.embed(tokens, knobs, it)

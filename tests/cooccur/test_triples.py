@@ -10,7 +10,7 @@ from pipelines.cooccur import triples, windowed
 from pipelines.cooccur.triples import RECORD, Params, cooccur
 from pipelines.errors import Fault
 from pipelines.method import Run
-from pipelines.use.export import triples as export
+from pipelines.use.export_counts import triples as export
 from tests.texts import tokens_of
 
 VOCAB = "the 10\nice 4\nwater 3\n"
