@@ -66,6 +66,7 @@ def test_a_project_has_all_that_a_run_needs_and_its_dag_is_right(tmp_path, there
     dag.check(folder)
     assert (folder / "pipelines").resolve() == REPOSITORY / "pipelines"
     assert (folder / "prefect.yaml").read_bytes() == (REPOSITORY / "prefect.yaml").read_bytes()
+    assert (folder / "texts/notices.csv").read_bytes() == (REPOSITORY / "tests/tiny/notices.csv").read_bytes()
     assert "dvc repro" in said
     assert "git commit" in said
     assert "pipelines" not in run(folder, "git", "status", "--porcelain", "--untracked-files=all").stdout.replace("pipelines/", "")
