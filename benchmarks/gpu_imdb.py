@@ -9,7 +9,8 @@ without labels.
 
 --minutes: a training whose next epoch would end later stops when its state is kept; the same command goes on from there, to the bytes of a run
 that was not stopped. --state keeps what that needs, for one method, seed and knobs: with others it is refused, and the differences are
-named. --out gets curve.csv, language.csv, result.json and model.bf16.safetensors; from that snapshot nothing is resumed, it is for asking.
+named. --out gets curve.csv, language.csv, result.json and model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a
+snapshot where the state is lost: labels are learned from its weights on, the optimiser and its rate begin anew, and result.json says so.
 """
 
 import argparse
@@ -19,14 +20,18 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from benchmarks.measure import THREADS
+from pipelines import mixed
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
@@ -34,6 +39,7 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.classify import lm_lstm, mixed_lstm
 from pipelines.embed import skipgram
 from pipelines.errors import Fault
+from pipelines.fit import ADAM
 from pipelines.ingest import imdb
 from pipelines.kernels.classification import class_ids, score
 from pipelines.method import Checkpoint, Run
@@ -116,6 +122,22 @@ def snapshot(path: Path, weights: dict[str, np.ndarray]) -> None:
     save_file({name: it.bfloat16() if it.is_floating_point() else it for name, it in tensors.items()}, path)
 
 
+def from_snapshot(path: Path) -> Callable[[nn.Module], None]:
+    """What gives a new network the weights of a snapshot. Raises Fault for a file that is none, or of another network."""
+    try:
+        weights = {name: it.float() if it.is_floating_point() else it for name, it in load_file(path).items()}
+    except (OSError, SafetensorError) as err:
+        raise Fault(f"--begin {path}: {err}. Name a model.bf16.safetensors of this method") from err
+
+    def before(model: nn.Module) -> None:
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as err:
+            raise Fault(f"--begin {path} is of another network than these settings make: {err}") from err
+
+    return before
+
+
 def figures(made: Predictions, corpus: Corpus, split: str) -> dict[str, Any]:
     """Accuracy with its interval over documents; of test by the corpus' labels, which no method saw."""
     frame, p = made.frame(split)
@@ -144,6 +166,7 @@ def main() -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--knob", type=knob, action="append", default=[], metavar="NAME=JSON")
     parser.add_argument("--few", action="store_true")
+    parser.add_argument("--begin", type=Path, metavar="SNAPSHOT")
     parser.add_argument("--test", action="store_true", help="read test, once training is over, and write that down in result.json")
     asked = parser.parse_args()
     begun = time.monotonic()
@@ -162,14 +185,23 @@ def main() -> int:
     run.checkpoint = Timekeeper(asked.state / "checkpoint")
     Timekeeper.until, Timekeeper.last = begun + 60 * asked.minutes, time.monotonic()
     given = {"vectors": vectors} if asked.method == "mixed_lstm" else {}
+    before = from_snapshot(asked.begin) if asked.begin else None
     asked.out.mkdir(parents=True, exist_ok=True)
     done = True
     try:
-        module.classify(tokens, params, run, **given)
+        if before:
+            optimiser = mixed_lstm.ADAM if asked.method == "mixed_lstm" else ADAM
+            mixed.classify(asked.method, tokens, params, run, given.get("vectors"), None, optimiser, before)
+        else:
+            module.classify(tokens, params, run, **given)
     except OutOfTime:
         done = False
+        kept = run.checkpoint.load()  # none while a language model is learned
+        if best := {name.removeprefix("best."): it for name, it in kept[0].items() if name.startswith("best.")} if kept else {}:
+            snapshot(asked.out / "model.bf16.safetensors", best)
     curve(asked.out / "curve.csv", run.curve)
     result = {"method": asked.method, "seed": asked.seed, "device": asked.device, "done": done, "epochs": len(run.curve)}
+    result["begun"] = f"from the snapshot {asked.begin.name}, with a new optimiser" if asked.begin else "anew, or from --state"
     result["minutes of this run"] = round((time.monotonic() - begun) / 60, 2)
     if not done:
         print(f"stopped after {result['minutes of this run']} minutes; the same command goes on")

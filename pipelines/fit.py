@@ -217,7 +217,7 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_ax
     n_ranks, rank = (run.fabric.world_size, run.fabric.global_rank) if run.fabric else (1, 0)
     torch.manual_seed((int(rng.integers(2**63)) + rank) % 2**63)  # dropout
     model.train()
-    total, n_items = 0.0, 0
+    ledger = Ledger(run, recipe, epoch)
     for step, batch in enumerate(batches(rng), 1):
         n = _n_items(batch, item_axis)
         shares = _pieces(batch, item_axis, n_ranks)
@@ -240,19 +240,43 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_ax
 
         # a short batch may have no item for the last ranks
         part = _within_memory(gradients, shares[rank], item_axis, run) if rank < len(shares) else gradients([])
-        mean = (_summed(part, model, run) if run.fabric else part).item()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip) if recipe.clip else 0.0
-        if not (math.isfinite(mean) and math.isfinite(norm)):
-            raise Fault(_diverged(run, recipe, epoch, mean, f", step {step}, a batch of {n}"))
+        mean = _summed(part, model, run) if run.fabric else part
+        ledger.add(step, n, mean, nn.utils.clip_grad_norm_(model.parameters(), recipe.clip) if recipe.clip else mean)
         optimiser.step()
         if average:
             average.step()
-        total += mean * n
-        n_items += n
         advance(n)
-    if not n_items:
+    ledger.settle()
+    if not ledger.n_items:
         raise Fault(f"{run.name}: there is nothing to train on, the first epoch had no batch")
-    return total / n_items
+    return ledger.total / ledger.n_items
+
+
+class Ledger:
+    """The steps' losses and gradients' norms, asked of a GPU many steps at a time: a host that waits for each step leaves it idle."""
+
+    def __init__(self, run: "Run", recipe: Recipe, epoch: int):
+        self.run, self.recipe, self.epoch = run, recipe, epoch
+        self.total, self.n_items = 0.0, 0
+        self.steps: list[tuple[int, int]] = []
+        self.figures: list[Tensor] = []
+        self.size = 1 if torch.device(run.device).type == "cpu" else 50
+
+    def add(self, step: int, n: int, mean: Tensor, norm: Tensor) -> None:
+        """Raises Fault where the loss or the gradient of a step is no number: on the processor before that step is made."""
+        self.steps.append((step, n))
+        self.figures += mean, norm
+        if len(self.steps) == self.size:
+            self.settle()
+
+    def settle(self) -> None:
+        figures = torch.stack([it.double() for it in self.figures]).reshape(-1, 2).tolist() if self.steps else []
+        for (step, n), (mean, norm) in zip(self.steps, figures, strict=True):
+            if not (math.isfinite(mean) and math.isfinite(norm)):
+                raise Fault(_diverged(self.run, self.recipe, self.epoch, mean, f", step {step}, a batch of {n}"))
+            self.total += mean * n
+            self.n_items += n
+        self.steps, self.figures = [], []
 
 
 def _within_memory(work: Callable[[list[Batch]], T], batch: Batch, item_axis: Axis, run: "Run") -> T:
@@ -326,8 +350,10 @@ def _diverged(run: "Run", recipe: Recipe, epoch: int, loss: float, where: str = 
 
 def _on(device: torch.device, batch: Batch) -> list[Tensor]:
     # "W": Arrow hands out arrays that nobody may write to, and torch knows no such tensors
-    parts = (part if isinstance(part, Tensor) else torch.from_numpy(np.require(part, requirements="W")) for part in batch)
-    return [part.to(device) for part in parts]
+    parts = [part if isinstance(part, Tensor) else torch.from_numpy(np.require(part, requirements="W")) for part in batch]
+    if device.type == "cuda":  # from pinned memory a GPU fetches them while the host goes on
+        parts = [part if part.is_cuda else part.pin_memory() for part in parts]
+    return [part.to(device, non_blocking=True) for part in parts]
 
 
 def _copy(model: nn.Module) -> Weights:
