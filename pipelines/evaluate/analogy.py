@@ -25,13 +25,14 @@ from pipelines.errors import Fault
 from pipelines.kernels.intervals import wilson
 from pipelines.kernels.nearest import analogies, rows_of, unit
 from pipelines.method import Knobs, Run
-from pipelines.named_sets import once
+from pipelines.named_sets import lines_of, once
+from pipelines.told_rows import refuse
 
 CARRIED = "questions-words"  # by gensim
 
 
 class Params(Knobs):
-    questions: str = CARRIED  # or a file of yours: four words on a line, `: name` opens a section
+    questions: str = CARRIED  # or a file of yours: four words on a line, between tabs, commas or blanks; `: name` opens a section
     # how an answer is sought: near b - a + c; near b and c and far from a; or where c to it has the direction of a to b
     by: Annotated[list[Literal["3CosAdd", "3CosMul", "PairDistance"]], once("a way")] = Field(["3CosAdd"], min_length=1)
     max_vocab: int = Field(30_000, ge=4)  # V: answers are sought among so many; scores compare only at the same cap
@@ -68,26 +69,22 @@ def _read(name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
         from gensim.test.utils import datapath
 
         path = Path(datapath("questions-words.txt"))
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise Fault(f"{run.name}: the questions {path} are missing. Put them there, or say questions: {CARRIED}") from None
-    except (OSError, UnicodeDecodeError) as err:
-        raise Fault(f"{run.name}: the questions {path} cannot be read as UTF-8 text: {err}") from err
     section, sections, questions, faults = path.stem, [], [], []
-    for i, line in enumerate(lines, 1):
-        words = line.split()
+    try:
+        lines = lines_of(path, 4, f"say questions: {CARRIED}")
+    except Fault as fault:
+        raise Fault(f"{run.name}: {told}" for told in fault.faults) from fault
+    for i, line, cells in lines:
         if line.startswith(":"):
-            section = line[1:].strip()
-        elif len(words) == 4:
+            section = cells[0][1:].strip()
+        elif len(cells) == 4 and all(cells):
             sections.append(section)
-            questions.append(words)
-        elif words:
+            questions.append(cells)
+        else:
             faults.append(f"{run.name}: {path}, line {i} is {line[:60]!r}; it has to be four words, or `: name of a section`")
     if not questions and not faults:
         faults = [f"{run.name}: {path} holds no question; a line has to be four words"]
-    if faults:
-        raise Fault(faults[:10] + [f"{path}: {len(faults) - 10} more lines like these"] * (len(faults) > 10))
+    refuse(faults, str(path))
     return np.array(sections), np.array(questions)
 
 

@@ -23,7 +23,7 @@ from pipelines.artifacts.matrix import Matrix
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
-from pipelines.kernels.intervals import interval
+from pipelines.kernels.intervals import middle
 from pipelines.kernels.nearest import unit
 from pipelines.lookup import known
 from pipelines.method import Knobs, Run
@@ -107,7 +107,7 @@ def _scored(matrix: Matrix, category_of: dict[str, str], params: Params, seed: i
     figures = []
     for metric, agreement in _agreements().items():
         values = np.array([agreement(category, cluster) for cluster, _ in starts])
-        low, high = interval(values.mean(), values)
+        low, high = middle(values.mean(), values)
         note = f"k-means of {len(names)} clusters, mean and middle 95 % of {params.n_starts} starts"
         note += f"; {chance:.3f} with the categories shuffled" if metric == "purity" else ""
         figures.append({"metric": metric, "value": values.mean(), "low": low, "high": high, "n": len(words), "note": note})

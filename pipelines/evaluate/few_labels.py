@@ -256,10 +256,10 @@ def _line(of: str, classifier: str, draw: Draw, right: np.ndarray) -> dict:
 
 def _accuracies(found: list[dict], scored: str) -> Iterator[dict]:
     for (of, classifier, share), values, n_labels in _by_classifier(found):
-        low, high = of_mean(values)
+        low, high = of_mean(values, 0.0, 1.0)
         yield {
             "of": of, "metric": "accuracy", "on": f"{_percent(share)}, {classifier}", "value": values.mean(),
-            "low": max(low, 0.0), "high": min(high, 1.0), "n": len(values),
+            "low": low, "high": high, "n": len(values),
             "note": f"{n_labels:,} labels, drawn {len(values)} times, the interval over draws; {scored}",
         }  # fmt: skip
 

@@ -153,10 +153,10 @@ def _figures(found: list[dict], n_nodes: int, n_classes: int, left_out: str) -> 
         n = mine[0]["labelled"]
         for metric in ("micro_f1", "macro_f1"):
             values = np.array([line[metric] for line in mine])
-            low, high = of_mean(values)
+            low, high = of_mean(values, 0.0, 1.0)
             yield {
                 "metric": metric, "on": f"{100 * share:.4g} % of labels", "value": values.mean(),
-                "low": max(low, 0.0), "high": min(high, 1.0), "n": n_nodes - n,
+                "low": low, "high": high, "n": n_nodes - n,
                 "note": f"{n:,} nodes learned from, drawn {len(values)} times, the interval over draws; {n_classes} classes, "
                 f"how many of them a node has is given{left_out}",
             }  # fmt: skip

@@ -172,7 +172,7 @@ def _figures(lines: list[dict], n_questions: int, n_bootstrap: int, seed: int) -
     n, hits, note = len(lines), int((place == 1).sum()), f"{len(lines)} of {n_questions} questions can be asked"
     figures = [] if not n else [_share("accuracy", hits, n, note)]
     if n:
-        low, high = interval(place.mean(), mean_draws(place, n_bootstrap, np.random.default_rng(seed)))
+        low, high = interval(place.mean(), mean_draws(place, n_bootstrap, np.random.default_rng(seed)), n)
         figures.append({"metric": "outlier_position", "value": place.mean(), "low": low, "high": high, "n": n, "note": note})
     figures.append(_share("accuracy_all", hits, n_questions, "a question that cannot be asked counts as wrong"))
     return [*figures, {"metric": "coverage", "value": n / n_questions, "n": n_questions, "note": note}]

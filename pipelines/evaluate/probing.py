@@ -156,7 +156,7 @@ def _tags(matrix: Matrix, title: str, words: list[str], tags: np.ndarray, params
     what = [("accuracy", title), ("accuracy_control", title), ("selectivity", title), ("accuracy_control", f"{title}, words learned from")]
     figures = []
     for (metric, on), value, drawn in zip(what, means.tolist(), samples.T, strict=True):
-        low, high = interval(value, drawn)
+        low, high = interval(value, drawn, None if metric == "selectivity" else len(y))
         figures.append({"metric": metric, "on": on, "value": value, "low": low, "high": high, "n": len(y), "note": note})
     most = np.bincount(y)
     majority = {"metric": "accuracy_majority", "on": title, "value": most.max() / len(y), "n": len(y)}

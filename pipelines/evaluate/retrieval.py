@@ -1,15 +1,17 @@
 """Retrieval: how well vectors of documents find those that answer a query, beside BM25.
 
-reads   vectors   of documents, items their doc_id: doc2vec, lsa, mean_of_words, bags; the documents' order is that of the cosines
+reads   vectors   of documents, items their doc_id: doc2vec, lsa, mean_of_words, bags; the documents' order is that of the cosines. Or of
+                  words: documents and queries are then the means of their words, in each of the ways of `words`
         tokens    the same documents, which BM25 counts the words of; the unknown token is left out
         queries   a table with columns query, doc_id and grade: how relevant a document is, from 0. A query is the doc_id of a document,
                   or else a text. Without one each document of valid is a query, and those of its class are relevant
 writes  scores    ndcg and recall among the first k; reciprocal_rank, the mean of one over the place of the first relevant document
-source  Järvelin, Kekäläinen 2002 (nDCG); Voorhees 1999 (reciprocal rank); Robertson, Zaragoza 2009 (BM25)
+source  Järvelin, Kekäläinen 2002 (nDCG); Voorhees 1999 (reciprocal rank); Robertson, Zaragoza 2009 (BM25); Arora, Liang, Ma 2017 (sif)
 shapes  Q queries, N documents, V words, D = vector_size
 
-A text has no vector: BM25 alone is asked for it, cut by the tokens' tokenizer.json, and once more the queries that are documents, as
-the vectors are. To ask vectors for it, let it be a document of the corpus. What a vector is missing for is found by nobody.
+A text is cut by the tokens' tokenizer.json, for BM25 and for vectors of words. Vectors of documents have none of it, and are asked the
+queries that are documents, as the others are once more; to ask them for a text, too, let it be a document of the corpus. What a vector
+is missing for is found by nobody.
 """
 
 import math
@@ -21,6 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_array, vstack
+from threadpoolctl import threadpool_limits
 
 from pipelines import told_rows
 from pipelines.artifacts.scores import Scores, columns
@@ -29,12 +32,16 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import of_columns
 from pipelines.kernels.nearest import unit
+from pipelines.kernels.pooling import leading
 from pipelines.kernels.retrieval import bm25, in_order, ndcg, recall, reciprocal_rank
+from pipelines.lookup import lookup
 from pipelines.method import Knobs, Run
 from pipelines.named_sets import once
 from pipelines.sources import paths
 
 CELLS = 4_000_000  # scores held at once: 16 MB
+A = 1e-3  # of sif; the paper's value
+ZERO = 1e-6  # of the longest vector; what is shorter is rounding
 
 
 class Params(Knobs):
@@ -42,6 +49,8 @@ class Params(Knobs):
     n_queries: int = Field(1000, ge=1)  # by class: so many documents of valid, drawn by the seed
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train"], min_length=1)  # of the documents that can be found
     ks: Annotated[list[Annotated[int, Field(ge=1)]], once("a k")] = Field([10, 100], min_length=1)  # how far down the list is looked
+    # of vectors of words: the plain mean of a text's words; rare ones weighing more, less the first component of the documents
+    words: Annotated[list[Literal["mean", "sif"]], once("a way")] = Field(["mean", "sif"], min_length=1)
     k1: float = Field(1.2, ge=0)  # of BM25: how slowly further sightings of a word cease to count
     b: float = Field(0.75, ge=0, le=1)  # of BM25: how much less a long document's are worth
     n_bootstrap: int = Field(1000, ge=100)  # draws of queries for an interval
@@ -86,10 +95,14 @@ def evaluate(vectors: list[Vectors], tokens: Tokens, params: Params, run: Run) -
             figures = _figures(one, names, _counted(one, weights), note, params, run)
             out.append(**columns({"of": f"{tokens.name}, BM25", **figure} for figure in figures))
         for artifact in vectors:
-            scoring, missing = _by_cosine(artifact, asked[-1], names)
-            figures = _figures(asked[-1], names, scoring, missing, params, run)
-            out.append(**columns({"of": artifact.name, **figure} for figure in figures))
-            run.say(f"{artifact.name}: " + ", ".join(f"{figure['metric']} {figure['value']:.4f}, {figure['on']}" for figure in figures))
+            word = _words(artifact, every.names, tokens)
+            for by in params.words if word is not None else [""]:
+                of = f"{artifact.name}, {by} of words" if by else artifact.name
+                for one in asked if by else asked[-1:]:
+                    cosines = _by_words(word, by, one, every.counts[among]) if word is not None else _by_cosine(artifact, one, names)
+                    figures = _figures(one, names, *cosines, params, run)
+                    out.append(**columns({"of": of, **figure} for figure in figures))
+                    run.say(f"{of}: " + ", ".join(f"{figure['metric']} {figure['value']:.4f}, {figure['on']}" for figure in figures))
     return out.artifact
 
 
@@ -207,14 +220,52 @@ def _by_cosine(artifact: Vectors, asked: Asked, names: list[str]) -> tuple[Scori
         what = f"query of {asked.title}" if (query < 0).all() else "document that could be found"
         raise Fault(
             f"{artifact.name} has a vector of no {what}; its first items are {', '.join(map(repr, list(row_of)[:3]))}. "
-            "Name vectors of documents, and queries that are documents of the corpus, by their doc_id"
+            "Name vectors of documents, and queries that are documents of the corpus, by their doc_id; or vectors of words"
         )
-    queries, documents = (unit(x[np.maximum(rows, 0)]) for rows in (query, document))
-    n_query, n_document = int((query < 0).sum()), int((document < 0).sum())
+    return _cosines(*(np.where(rows[:, None] >= 0, x[rows], 0) for rows in (query, document)))
+
+
+def _words(artifact: Vectors, names: list[str], tokens: Tokens) -> np.ndarray | None:
+    """(V, D) float32 of the vocabulary, zeros where a word has none; None where the rows are documents, as most of their names say."""
+    items = set(artifact.items())
+    words = tokens.words()
+    if np.mean([name in items for name in names]) >= np.mean([word in items for word in words]):
+        return None
+    found = lookup(artifact, words, compose=False)
+    found.vector[UNKNOWN_ID] = 0  # its vector, where there is one, is of no word
+    return artifact.finite(found.vector, words)
+
+
+def _by_words(word: np.ndarray, by: str, asked: Asked, counts: csr_array) -> tuple[Scoring, str]:
+    """Of means of words.
+
+    Args:
+        word: (V, D), zeros of a word that has no vector.
+        counts: (N, V) of the documents that can be found; how rare a word is, and the component, are theirs.
+    """
+    known = word.any(axis=1).astype(np.float64)
+    seen = counts.sum(axis=0)
+    weight = A / (A + seen / max(seen.sum(), 1)) if by == "sif" else np.ones(len(word))
+    with threadpool_limits(1, "blas"):  # the same bytes for any number of threads
+        queries, documents = (
+            (bags @ (word * weight[:, None])) / np.maximum(bags @ known, 1)[:, None] for bags in (asked.counts, counts)
+        )  # fmt: skip
+        if by == "sif":
+            first = leading(documents, 1)
+            queries, documents = (x - (x @ first.T) @ first for x in (queries, documents))
+    return _cosines(queries, documents)
+
+
+def _cosines(queries: np.ndarray, documents: np.ndarray) -> tuple[Scoring, str]:
+    """Of (Q, D) and (N, D); a row of zeros has no vector, and the second says how many have none."""
+    lengths = [np.linalg.norm(x, axis=1) for x in (queries, documents)]
+    query, document = (length > ZERO * np.concatenate(lengths).max() for length in lengths)
+    x, y = unit(queries), unit(documents)
+    n_query, n_document = int((~query).sum()), int((~document).sum())
     missing = f"{n_query:,} queries and {n_document:,} documents have no vector" if n_query or n_document else ""
 
     def scores(part: slice) -> np.ndarray:
-        return np.where((query[part, None] >= 0) & (document >= 0), queries[part] @ documents.T, -np.inf)
+        return np.where(query[part, None] & document, x[part] @ y.T, -np.inf)
 
     return scores, missing
 

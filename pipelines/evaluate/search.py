@@ -69,5 +69,5 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run)
 
 def _recall(metric: str, found: np.ndarray, wanted: np.ndarray, note: str, params: Params, run: Run) -> Iterator[dict]:
     share = shared(found, wanted)  # (Q,)
-    low, high = interval(share.mean(), mean_draws(share, params.n_bootstrap, np.random.default_rng(run.seed)))
+    low, high = interval(share.mean(), mean_draws(share, params.n_bootstrap, np.random.default_rng(run.seed)), len(share))
     yield {"metric": metric, "value": float(share.mean()), "low": low, "high": high, "n": len(share), "note": note}

@@ -24,14 +24,15 @@ from pipelines.kernels.nearest import rows_of, unit
 from pipelines.kernels.ranks import spearman
 from pipelines.lookup import composer
 from pipelines.method import Knobs, Run
-from pipelines.named_sets import carried_or_file, once, read_each, title_of
+from pipelines.named_sets import carried_or_file, lines_of, once, read_each, title_of
+from pipelines.told_rows import refuse
 
 CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by gensim
 Scored = tuple[str, np.ndarray, np.ndarray, str]  # a metric, (n,) cosines, (n,) people's scores, a note
 
 
 class Params(Knobs):
-    # or files of yours: word, word, score on each line
+    # or files of yours: word, word, score on each line, between tabs, commas or blanks
     sets: Annotated[list[str], carried_or_file(CARRIED, "pairs.tsv"), once("a set", title_of)] = Field(
         ["wordsim353", "simlex999"], min_length=1
     )
@@ -45,7 +46,7 @@ def sources(params: Params) -> list[str]:
 
 
 def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Codings] = ()) -> Scores:
-    sets = dict(zip(map(title_of, params.sets), read_each(params.sets, lambda name: _read(_path(name)), run), strict=True))
+    sets = dict(zip(map(title_of, params.sets), read_each(params.sets, lambda name: _read(_path(name), run), run), strict=True))
     n_composers = 0
     with run.open(Scores) as out:
         for matrix in [*vectors, *codings]:
@@ -79,36 +80,32 @@ def _path(name: str) -> Path:
     return Path(datapath(CARRIED[name]))
 
 
-def _read(path: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """Lines of word, word, score, parted by tabs, commas or blanks; `#` opens a comment, a first line may be a heading."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise Fault(f"the set {path} is missing. Put it there, or name one of {', '.join(CARRIED)} under `sets`") from None
-    except (OSError, UnicodeDecodeError) as err:
-        raise Fault(f"the set {path} cannot be read as UTF-8 text: {err}") from err
-    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    mark = next((mark for mark in "\t," if lines and mark in lines[0][1]), None)
+def _read(path: Path, run: Run) -> tuple[list[str], list[str], np.ndarray]:
+    """Lines of word, word, score; a first line whose score is no number is a heading. Raises Fault with all lines that are no pair."""
     pairs, faults = [], []
-    for place, (i, line) in enumerate(lines):
-        cells = [cell.strip() for cell in line.split(mark)]
-        try:
-            left, right, human = cells[0], cells[1], float(cells[2])
-        except (IndexError, ValueError):
-            if place:  # else a heading
-                faults.append(f"{path}, line {i} is {line[:60]!r}; it has to be word, word, score")
-            continue
-        if not np.isfinite(human):
+    lines = lines_of(path, 3, f"name one of {', '.join(CARRIED)} under `sets`")
+    for place, (i, line, cells) in enumerate(lines):
+        human = _number(cells[2]) if len(cells) > 2 else None
+        if place == 0 and len(cells) > 2 and human is None:
+            run.say(f"{path}, line {i}, {line[:60]!r}, is taken as the heading: its score is no number")
+        elif human is None or not all(cells[:2]):
+            faults.append(f"{path}, line {i} is {line[:60]!r}; it has to be word, word, score")
+        elif not np.isfinite(human):
             faults.append(f"{path}, line {i}: the score {cells[2]} is not a number to be ranked")
-        pairs.append((left, right, human))
-    if len(faults) > 10:
-        faults = [*faults[:10], f"{path}: {len(faults) - 10} more lines like these"]
+        else:
+            pairs.append((cells[0], cells[1], human))
     if not pairs and not faults:
         faults = [f"{path} holds no pair; a line has to be word, word, score"]
-    if faults:
-        raise Fault(faults)
-    left, right, human = zip(*pairs, strict=True)
-    return list(left), list(right), np.array(human)
+    refuse(faults, str(path))
+    left, right, human_scores = zip(*pairs, strict=True)
+    return list(left), list(right), np.array(human_scores)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _cosine(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:

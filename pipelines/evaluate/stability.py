@@ -29,7 +29,7 @@ PLOTS = {"pairs": {"template": "bar_horizontal", "x": "overlap", "y": "second", 
 
 
 class Params(Knobs):
-    k: int = Field(10, ge=1, le=1000)
+    k: int = Field(10, ge=1, le=1000)  # two less than there are words, at most
     max_vocab: int = Field(10_000, ge=3)  # V: rare words differ most, and would hide the others
     n_queries: int = Field(1000, ge=1)  # Q, drawn by the seed
     n_bootstrap: int = Field(1000, ge=100)  # draws of words for an interval
@@ -39,13 +39,14 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run) -> Scores:
     if len(vectors) < 2:
         raise Fault(f"{run.name}: names one row, {vectors[0].name}; it takes two. Name rows that differ in `seed`")
     words, matrices = _common(vectors, params.max_vocab)
-    k = min(params.k, len(words) - 1)
+    k = min(params.k, len(words) - 2)  # of all other words all rows would agree
     asked = np.sort(np.random.default_rng(run.seed).choice(len(words), min(params.n_queries, len(words)), replace=False))
     found = [nearest(x[asked], x, k, asked)[0] for x in matrices]
     pairs = {(i, j): shared(found[i], found[j]) for i, j in combinations(range(len(vectors)), 2)}  # (Q,) each
     names = [matrix.name for matrix in vectors]
     each = [float(overlap.mean()) for overlap in pairs.values()]
     note = f"the {k} nearest among the {len(words):,} words that all know"
+    note += f", too few for the {params.k} of the row" if k < params.k else ""
     with run.open(Scores) as out:
         for i, name in enumerate(names):
             mine = [overlap for pair, overlap in pairs.items() if i in pair]
@@ -82,5 +83,5 @@ def jaccard(overlap: np.ndarray) -> np.ndarray:
 def _figures(overlaps: list[np.ndarray], note: str, params: Params, seed: int) -> Iterator[dict]:
     for metric, values in (("overlap", overlaps), ("jaccard", [jaccard(overlap) for overlap in overlaps])):
         of_word = np.mean(values, axis=0)  # (Q,)
-        low, high = interval(of_word.mean(), mean_draws(of_word, params.n_bootstrap, np.random.default_rng(seed)))
+        low, high = interval(of_word.mean(), mean_draws(of_word, params.n_bootstrap, np.random.default_rng(seed)), len(of_word))
         yield {"metric": metric, "value": float(of_word.mean()), "low": low, "high": high, "n": len(of_word), "note": note}

@@ -155,5 +155,5 @@ def _ends(values: list[float]) -> tuple[float, float]:
 
 
 def _mean(metric: str, values: np.ndarray, note: str, n_bootstrap: int, seed: int) -> dict:
-    low, high = interval(values.mean(), mean_draws(values, n_bootstrap, np.random.default_rng(seed)))
+    low, high = interval(values.mean(), mean_draws(values, n_bootstrap, np.random.default_rng(seed)), len(values))
     return {"metric": metric, "value": float(values.mean()), "low": low, "high": high, "n": len(values), "note": note}

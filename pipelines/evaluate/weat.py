@@ -3,10 +3,13 @@
 reads   vectors, codings   one row of float32 numbers per word
 writes  scores    effect_size, how far apart the mean associations of the two target sets X and Y lie, over the sample standard
                   deviation (ddof 1) of all targets' associations; p_value, the share of the ways to part the targets that set
-                  the two as far apart, one-sided; coverage, the share of the words that are known: the others are left out
+                  the two as far apart, one-sided; coverage, the share of the words that are known: the others are left out.
+                  By rnd relative_norm_distance, of each set of attributes by itself: how much further its words lie from the mean
+                  of X than from that of Y; below 0 they are nearer to X
         beside it weat.csv: of, test, set, word, association
 source  Caliskan, Bryson, Narayanan 2017: s(w, A, B) is the mean cosine of w with A less that with B. Bolukbasi et al. 2016 and
-        Nosek, Banaji, Greenwald 2002 are where such sets come from; these here are our own
+        Nosek, Banaji, Greenwald 2002 are where such sets come from; these here are our own. Garg, Schiebinger, Jurafsky, Zou
+        2018 (rnd): the mean over attributes a of |a - mean X| - |a - mean Y|, all words of length 1, as the library WEFE has it
 shapes  n targets, D = vector_size
 """
 
@@ -15,6 +18,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from math import comb
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -23,10 +27,11 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, nearest
-from pipelines.kernels.intervals import draws, interval
+from pipelines.kernels.intervals import draws, interval, mean_draws
 from pipelines.kernels.nearest import unit
 from pipelines.lookup import known
 from pipelines.method import Knobs, Run
+from pipelines.named_sets import once
 from pipelines.sources import located, paths
 
 WORDS = {
@@ -44,6 +49,7 @@ Parts = list[np.ndarray]  # (known words, D) float64 of length 1, of X, Y, A and
 
 
 class Params(Knobs):
+    by: Annotated[list[Literal["weat", "rnd"]], once("a measure")] = Field(["weat"], min_length=1)
     file: str | None = None  # of yours, JSON: name of a set -> its words; as they are written, names with capitals
     words: dict[str, list[str]] = Field({})  # more sets, in the row itself
     # the two target sets and the two sets of attributes: X, Y, A, B
@@ -79,11 +85,15 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
     table = []
     with run.open(Scores) as out:
         for matrix in [*vectors, *codings]:
+            told: set[str] = set()
             vector = known(matrix, (word for names in params.tests for name in names for word in sets[name]))
             for names in params.tests:
                 title = f"{names[0]} and {names[1]}, {names[2]} and {names[3]}"
                 words, parts, note = _parts(vector, matrix.size, {name: sets[name] for name in names})
                 figures = list(_figures(parts, sum(len(sets[name]) for name in names), note, params, run.seed))
+                if "rnd" in params.by:  # a set of attributes may stand in several tests of the same targets
+                    figures += [it for it in _norms(names, parts, params, run.seed) if it["on"] not in told]
+                    told |= {it["on"] for it in figures if "on" in it}
                 out.append(**columns({"of": matrix.name, "on": title, **figure} for figure in figures))
                 table += _table(matrix.name, title, names, words, parts)
                 run.say(f"{matrix.name} on {title}: " + ", ".join(f"{figure['metric']} {figure['value']:.3g}" for figure in figures))
@@ -131,7 +141,9 @@ def _parts(vector: dict[str, np.ndarray], size: int, sets: dict[str, list[str]])
 def _figures(parts: Parts, n_words: int, note: str, params: Params, seed: int) -> Iterator[dict]:
     """No effect of sets with too few known words, or whose targets are all alike; the note of the coverage says so."""
     n_known, undefined = sum(map(len, parts)), "; no effect: it takes two known words of each set, and targets that differ"
-    if min(map(len, parts)) >= LEAST:
+    if "weat" not in params.by:
+        undefined = ""
+    elif min(map(len, parts)) >= LEAST:
         x, y = association(parts[0], *parts[2:]), association(parts[1], *parts[2:])
         value = effect_size(x, y)
         if np.isfinite(value):
@@ -153,6 +165,25 @@ def effect_size(x: np.ndarray, y: np.ndarray) -> float:
     """Of the associations of two target sets; NaN where all are the same."""
     away, spread = x.mean() - y.mean(), np.concatenate([x, y]).std(ddof=1)
     return float(away / spread) if spread > 1e-12 else np.nan
+
+
+def _norms(names: list[str], parts: Parts, params: Params, seed: int) -> Iterator[dict]:
+    """Of each set of attributes; none where it, or a set of targets, has too few known words."""
+    x, y, *attributes = parts
+    for name, words in zip(names[2:], attributes, strict=True):
+        if min(map(len, (x, y, words))) >= LEAST:
+            away = norm_distances(x, y, words)
+            low, high = interval(away.mean(), mean_draws(away, params.n_bootstrap, np.random.default_rng(seed)))
+            yield {
+                "metric": "relative_norm_distance", "on": f"{names[0]} and {names[1]}, {name}", "value": float(away.mean()),
+                "low": low, "high": high, "n": len(away), "note": f"below 0: nearer to {names[0]}; 95 % of draws of {name}",
+            }  # fmt: skip
+
+
+def norm_distances(x: np.ndarray, y: np.ndarray, attributes: np.ndarray) -> np.ndarray:
+    """(n,) of each attribute: how much further it is from the mean of x than from that of y."""
+    from_x, from_y = (np.linalg.norm(attributes - targets.mean(axis=0), axis=1) for targets in (x, y))
+    return from_x - from_y
 
 
 def _effects_drawn(x: np.ndarray, y: np.ndarray, n_bootstrap: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,6 +19,7 @@ Array = np.ndarray
 Span = tuple[int, int, str]  # the first token of an entity, the one beyond its last, its kind
 TAG = re.compile(r"O|[BIES]-\S+")
 OUTSIDE = "O"
+UNBOUNDED = ("character_errors", "perplexity")  # the others are 0 where nothing is right, and 1 where all is
 LEAST = 1e-30  # no probability counts as less
 
 
@@ -66,7 +67,10 @@ def perplexity(probabilities: Array, n_bootstrap: int, seed: int) -> Figure:
 
 def _with_intervals(figures, seen: Array, n_bootstrap: int, seed: int) -> dict[str, Figure]:
     found, drawn = figures(seen.mean(axis=0)), figures(mean_draws(seen, n_bootstrap, np.random.default_rng(seed)))
-    return {name: (float(value), *interval(float(value), drawn[name])) for name, value in found.items()}
+    return {
+        name: (float(value), *interval(float(value), drawn[name], len(seen) if name not in UNBOUNDED else None))
+        for name, value in found.items()
+    }
 
 
 def are_tags(*columns: Sequence[str]) -> bool:

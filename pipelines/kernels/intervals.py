@@ -13,6 +13,8 @@ Array = np.ndarray
 LEVEL = 0.95
 Z = 1.959964  # the normal distribution leaves 2.5 % above it
 CELLS = 4_000_000  # numbers held at once: 32 MB
+ROUNDING = 1e-12  # of a figure; draws that differ by less do not differ
+Ends = tuple[float, float] | tuple[None, None]  # of an interval, where there is one
 
 
 def draws(n: int, n_bootstrap: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -45,29 +47,47 @@ def mean_draws(values: Array, n_bootstrap: int, rng: np.random.Generator) -> Arr
     return np.concatenate([weights @ values / len(values) for weights in draws(len(values), n_bootstrap, rng)])
 
 
-def interval(value: float, samples: Array) -> tuple[float, float]:
-    """The middle 95 % of what the bootstrap draws gave, as far out as `value` itself.
+def interval(value: float, samples: Array, share_of: int | None = None) -> Ends:
+    """The middle 95 % of the draws' figures, widened to hold the figure itself.
 
-    A figure that chance can only push one way (a mean over rare classes) may lie beyond all its draws;
+    A statistic that draws can only push one way (a mean over rare classes) may lie beyond all its draws;
     an interval without its own figure would be read as a fault. Draws that gave no number are left out.
+
+    Where all draws give the figure itself, one document or a thousand that are all right, they tell nothing of how far it can be
+    trusted, and an interval of no width would claim certainty: then it is Wilson's where the figure is a share of 0 or 1, else none.
+
+    Args:
+        share_of: n, of a figure that is the mean of n numbers from 0 to 1, or 0 or 1 only where such a mean is.
     """
+    low, high = middle(value, samples)
+    if high - low > ROUNDING * max(abs(low), abs(high)):
+        return low, high
+    share = round(value)
+    return wilson(share * share_of, share_of) if share_of and share in (0, 1) and abs(value - share) < ROUNDING else (None, None)
+
+
+def middle(value: float, samples: Array) -> tuple[float, float]:
+    """The middle 95 % of numbers, widened to hold the value; the value itself where none of them is finite."""
     samples = samples[np.isfinite(samples)]
-    if not len(samples):
-        return float(value), float(value)
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(samples) else (value, value)
     return min(float(low), float(value)), max(float(high), float(value))
 
 
-def of_columns(values: Array, n_bootstrap: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Of each column of (n, m) numbers, a row a case, the mean and the ends of its interval; the cases are drawn whole."""
+def of_columns(values: Array, n_bootstrap: int, rng: np.random.Generator) -> list[tuple[float, float | None, float | None]]:
+    """Of each column of (n, m) numbers from 0 to 1, a row a case, the mean and the ends of its interval; the cases are drawn whole."""
     samples = mean_draws(values, n_bootstrap, rng)
-    return [(mean, *interval(mean, drawn)) for mean, drawn in zip(values.mean(axis=0).tolist(), samples.T, strict=True)]
+    return [(mean, *interval(mean, drawn, len(values))) for mean, drawn in zip(values.mean(axis=0).tolist(), samples.T, strict=True)]
 
 
-def of_mean(values: Array) -> tuple[float, float]:
-    """Of the mean, by Student's t: for repetitions, two at least, that are too few to be drawn again."""
+def of_mean(values: Array, least: float = -np.inf, most: float = np.inf) -> Ends:
+    """Of the mean of numbers from `least` to `most`, by Student's t: for repetitions, two at least, that are too few to be drawn again.
+
+    None where they are all the same: so few cannot tell how far they would differ.
+    """
     half = student.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+    if half <= ROUNDING * abs(values.mean()):
+        return None, None
+    return max(float(values.mean() - half), least), min(float(values.mean() + half), most)
 
 
 def wilson(successes: int, n: int) -> tuple[float, float]:

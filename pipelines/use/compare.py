@@ -1,7 +1,8 @@
 """Compare: two rows of one verb side by side: what they were told, what they scored, and how they differ on the same things.
 
 reads   params.yaml, scores of rows of evaluate, runs/records; and of
-        classify   predictions: which of the two is right, document by document of valid (McNemar 1947, exact)
+        classify   predictions: which of the two is right, document by document of valid (McNemar 1947, exact); of numbers, how far
+                   off the two are, with an interval of the difference
         embed      vectors: how many nearest neighbours a word has in common in both (Wendlandt, Kummerfeld, Mihalcea 2018)
         compress   codings: bytes, and the error of the items that both have coded, with an interval of the difference
 
@@ -50,7 +51,7 @@ def named(root: Path, one: str, other: str) -> tuple[str, str, str]:
 
 
 def compare(root: Path, one: str, other: str) -> dict[str, Any]:
-    """verb, a, b, settings, scores, cost; of classifiers mcnemar, of vectors overlap, of codings codings. Raises Fault."""
+    """verb, a, b, settings, scores, cost; of classifiers mcnemar and errors, of vectors overlap, of codings codings. Raises Fault."""
     verb, a, b = named(root, one, other)
     both = params.read_row(root, verb, a), params.read_row(root, verb, b)
     artifacts = [NOUNS[row.noun](root / layout.artifact(row.noun, row.name)) for row in both]
@@ -103,10 +104,9 @@ def _costs(root: Path, a: Any, b: Any) -> Iterator[dict[str, Any]]:
         yield {"what": name, "a": found[0][name], "b": found[1][name]}
 
 
-def mcnemar(a: Any, b: Any) -> dict[str, Any] | None:
-    """Over the documents of valid that both were asked of, and whose truth is the same for both; None where there are none."""
+def _of_both(a: Any, b: Any) -> Any:
+    """doc_id, label, predicted_a, predicted_b of the documents of valid that both were asked of, and whose truth is the same for both."""
     from pipelines.artifacts.predictions import names_of
-    from pipelines.kernels.classification import mcnemar as probability
 
     told = []
     for artifact in (a, b):
@@ -115,8 +115,31 @@ def mcnemar(a: Any, b: Any) -> dict[str, Any] | None:
         if artifact.answer() == "several":
             frame = frame.assign(**{name: frame[name].map(lambda it: "|".join(sorted(names_of(it)))) for name in ("label", "predicted")})
         told.append(frame)
-    both = told[0].merge(told[1], on=["doc_id", "label"], suffixes=("_a", "_b"))
-    if not len(both):
+    return told[0].merge(told[1], on=["doc_id", "label"], suffixes=("_a", "_b"))
+
+
+def errors(a: Any, b: Any) -> dict[str, Any] | None:
+    """Mean absolute errors over the documents of both; None where there are none, or answers are no numbers."""
+    from pipelines.kernels.intervals import interval, mean_draws
+
+    both = _of_both(a, b)
+    if not len(both) or {a.answer(), b.answer()} != {"number"}:
+        return None
+    off = [(both[f"predicted_{it}"].astype(float) - both["label"].astype(float)).abs().to_numpy() for it in "ab"]
+    away = off[1] - off[0]
+    low, high = interval(away.mean(), mean_draws(away, N_BOOTSTRAP, np.random.default_rng(SEED)))
+    return {
+        "n": len(both), "a": float(off[0].mean()), "b": float(off[1].mean()), "difference": float(away.mean()), "low": low, "high": high,
+        "better_b": int((away < 0).sum()),
+    }  # fmt: skip
+
+
+def mcnemar(a: Any, b: Any) -> dict[str, Any] | None:
+    """Over the documents of both; None where there are none, or answers are numbers, of which none is quite right."""
+    from pipelines.kernels.classification import mcnemar as probability
+
+    both = _of_both(a, b)
+    if not len(both) or "number" in (a.answer(), b.answer()):
         return None
     right = [(both[f"predicted_{it}"] == both["label"]).to_numpy() for it in "ab"]
     only_a, only_b = right[0] & ~right[1], right[1] & ~right[0]
@@ -148,15 +171,18 @@ def overlap(a: Any, b: Any) -> dict[str, Any]:
     rows_of = [{word: row for row, word in enumerate(words)} for words, _ in told]
     common = [word for word in told[0][0] if word in rows_of[1]]
     if len(common) < 3:
+        first = (", ".join(map(repr, words[:3])) for words, _ in told)
         raise Fault(
-            f"{a.name} and {b.name} have {len(common)} of their first {MAX_VOCAB:,} words in common; it takes three. Name rows of one text"
+            f"{a.name} and {b.name} have {len(common)} of their first {MAX_VOCAB:,} items in common; it takes three. Those of {a.row} begin with "
+            f"{next(first)}, of {b.row} with {next(first)}. Are they words here and documents there? Name two rows of the words, or of the "
+            "documents, of one text"
         )
     spaces = [unit(x[[place[word] for word in common]]) for place, (_, x) in zip(rows_of, told, strict=True)]
-    k = min(K, len(common) - 1)
+    k = min(K, len(common) - 2)  # of all other words any two rows would agree
     asked = np.sort(np.random.default_rng(SEED).choice(len(common), min(QUERIES, len(common)), replace=False))
     found = [near(x[asked], x, k, asked)[0] for x in spaces]
     of_word = shared(*found)
-    low, high = interval(of_word.mean(), mean_draws(of_word, N_BOOTSTRAP, np.random.default_rng(SEED)))
+    low, high = interval(of_word.mean(), mean_draws(of_word, N_BOOTSTRAP, np.random.default_rng(SEED)), len(of_word))
     order = np.argsort(of_word, kind="stable")
 
     def words(places: np.ndarray) -> list[dict[str, Any]]:
@@ -202,7 +228,7 @@ def codings(a: Any, b: Any) -> dict[str, Any]:
 
 
 BESIDES: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
-    "classify": {"mcnemar": mcnemar},
+    "classify": {"mcnemar": mcnemar, "errors": errors},
     "embed": {"overlap": overlap},
     "compress": {"codings": codings},
 }
@@ -242,12 +268,17 @@ def text(found: dict[str, Any]) -> Iterator[Any]:
     else:
         yield "neither is scored yet: name them in a row of evaluate"
     yield table("cost", a, b, lines=[[it["what"], *("" if it[name] is None else f"{it[name]:,}" for name in "ab")] for it in found["cost"]])
-    if "mcnemar" in found:
+    if it := found.get("errors"):
+        yield (
+            f"mean absolute error, {b} less {a}: {figures.spelled({**it, 'value': it['difference']}, '+')}, of the {it['n']:,} documents of valid "
+            f"that both have; {a} {it['a']:.4g}, {b} {it['b']:.4g}; {b} is nearer in {it['better_b']:,}"
+        )
+    elif "mcnemar" in found:
         yield _mcnemar(found["mcnemar"], a, b)
     if "overlap" in found:
         it = found["overlap"]
         yield (
-            f"{it['k']} nearest neighbours in common: {it['overlap']:.3f} [{it['low']:.3f}, {it['high']:.3f}], of {it['n']:,} words among the "
+            f"{it['k']} nearest neighbours in common: {figures.spelled({**it, 'value': it['overlap']})}, of {it['n']:,} words among the "
             f"{it['among']:,} frequent ones that both know; {a} has {it['words_a']:,} words, {b} {it['words_b']:,}"
         )
         lines = [
@@ -262,7 +293,7 @@ def text(found: dict[str, Any]) -> Iterator[Any]:
         yield table("coding", a, b, lines=[[name, *(f"{it[side][name]:,.6g}" for side in "ab")] for name in names])
         if it["n"]:
             yield (
-                f"mean error, {b} less {a}: {it['difference']:+.4g} [{it['low']:+.4g}, {it['high']:+.4g}], of the {it['n']:,} items that both have; "
+                f"mean error, {b} less {a}: {figures.spelled({**it, 'value': it['difference']}, '+')}, of the {it['n']:,} items that both have; "
                 f"smaller in {b} for {it['better_b']:,}"
             )
         else:
@@ -275,7 +306,7 @@ def _cell(got: dict[str, Any] | None) -> str:
 
 def _mcnemar(it: dict[str, Any] | None, a: str, b: str) -> str:
     if it is None:
-        return "no document of valid, with its label, is in both"
+        return "no document of valid, with its label and the same kind of answer, is in both"
     return (
         f"the {it['n']:,} documents of valid that both have: both right {it['both_right']:,}, {a} alone {it['only_a']:,}, "
         f"{b} alone {it['only_b']:,}, neither {it['neither']:,}; McNemar p {it['p']:.4g}"

@@ -175,7 +175,12 @@ def _read(file: Path, column: str, folder: Path) -> Vectors:
     if file.suffix != ".parquet":
         from pipelines.embed import pretrained
 
-        return pretrained.embed(pretrained.Params(source=str(file)), Run(folder, str(file)))
+        try:
+            return pretrained.embed(pretrained.Params(source=str(file)), Run(folder, str(file)))
+        except Fault as fault:  # which may speak of a knob of a row of embed, and there is none
+            lines = [line for line in fault.faults if "drop: true" not in line]
+            left_out = len(lines) < len(fault.faults)
+            raise Fault([*lines, *[f"Mend these lines of {file}, or leave them out of it"] * left_out]) from fault
     from pipelines.embed import numbers
 
     try:
@@ -183,7 +188,12 @@ def _read(file: Path, column: str, folder: Path) -> Vectors:
     except (pa.ArrowException, OSError) as err:
         raise Fault(f"{file} is no readable Parquet file: {err}") from err
     lists = [field.name for field in schema if pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)]
-    of = column if column in lists else lists[0] if len(lists) == 1 else None  # none: of columns of numbers
+    if not lists and not any(numbers.is_number(field.type) for field in schema):
+        there = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise Fault(f"{file} has no column of {column}s; it has {there}. Write one of lists of numbers, {column!r}")
+    if len(lists) > 1 and column not in lists:
+        raise Fault(f"{file} has the columns of lists {', '.join(lists)}. Call the one that holds the {column}s {column!r}")
+    of = column if column in lists else lists[0] if lists else None  # none: of columns of numbers
     name = next((it for it in NAMES if it in schema.names), None)
     return numbers.embed(numbers.Params(source=str(file), column=of, id=name), Run(folder, str(file)))
 

@@ -1,6 +1,6 @@
 """Export: an artifact in a file, or a folder, that other programs read; the ending says which.
 
-counts ROW FILE       .npz .bin, see export_counts.py
+counts ROW FILE       .npz .bin .parquet, see export_counts.py
 vectors ROW FILE      .vec .txt .bin .kv .parquet .safetensors .projector .hf, see export_vectors.py and hugging_face.py
 codings ROW FILE      all of these but .hf: a coding in the place of a vector
 model ROW FILE        a classifier: .onnx .hf, see export_onnx.py and hugging_face.py
@@ -38,9 +38,13 @@ def export(root: Path, noun: str, row: str, file: Path, words: Path | None = Non
         more = {"root": root}
     if words:
         forms = {ending: form for ending, form in forms.items() if ending != ".hf"}  # all vectors, with the scores of all
-        more = {"words": list(dict.fromkeys(text for _, text in _lines(words)))}
+        more = {"words": list(dict.fromkeys(text for _, text in _lines(words, "words")))}
     if sentences:
-        what, forms, more = "vectors of sentences", {".parquet": "export_vectors.in_context"}, {"root": root, "lines": _lines(sentences)}
+        what, forms, more = (
+            "vectors of sentences",
+            {".parquet": "export_vectors.in_context"},
+            {"root": root, "lines": _lines(sentences, "sentences")},
+        )
     if file.suffix not in forms:
         raise Fault(f"{file} ends in {file.suffix or 'nothing'!r}; {what} are written to {' or '.join('*' + ending for ending in forms)}")
     if not file.parent.is_dir():
@@ -59,8 +63,10 @@ def export(root: Path, noun: str, row: str, file: Path, words: Path | None = Non
         raise Fault(f"{file} cannot be written: {err}. Make room, or name another place") from err
 
 
-def _lines(file: Path) -> list[tuple[int, str]]:
+def _lines(file: Path, what: str) -> list[tuple[int, str]]:
     """(number from 1, text) of the lines that hold one. Raises Fault."""
+    if not file.is_file():
+        raise Fault(f"--{what} {file} is missing: it has to be a file of the {what} that are wanted, one a line. Write it, or name another")
     found = []
     for number, line in where_from.lines(where_from.located(str(file))):
         try:
@@ -101,7 +107,7 @@ MATRIX = {
     )
 }  # fmt: skip
 FORMS: dict[str, dict[str, str]] = {  # imported when it is asked for
-    "counts": {".npz": "export_counts.npz", ".bin": "export_counts.triples"},
+    "counts": {".npz": "export_counts.npz", ".bin": "export_counts.triples", ".parquet": "export_counts.parquet"},
     "vectors": {**MATRIX, ".hf": "hugging_face.vectors"},
     "codings": MATRIX,
     "model": {".onnx": "export_onnx.onnx", ".hf": "hugging_face.classifier"},

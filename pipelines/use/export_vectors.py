@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.artifacts.matrix import Matrix
-from pipelines.errors import Fault
-from pipelines.lookup import lookup
+from pipelines.errors import Fault, nearest
+from pipelines.lookup import composer, lookup
 
 PIECES = Iterator[tuple[np.ndarray, np.ndarray]]  # (n,) bool, which were composed; (n, D) float32
 
@@ -122,7 +122,11 @@ def _wanted(matrix: Matrix, file: Path, words: Sequence[str] | None) -> tuple[li
     matrix.finite(found.vector, words)
     there = found.there
     if not there.any():
-        raise Fault(f"{matrix.name} has no vector of any of the {len(words):,} words, first {words[0]!r}. Are they one a line?")
+        grams = "" if composer(matrix, matrix.items()) else " and no letter n-grams for one"
+        raise Fault(
+            f"{matrix.name} has no vector of any of the {len(words):,} words, first {words[0]!r},{grams}. Are they one a line, spelled as there?"
+            f"{nearest(words[0], matrix.items())}"
+        )
     missing = [word for word, is_there in zip(words, there, strict=True) if not is_there]
     if missing:
         write_lines(file.with_suffix(".missing.txt"), missing)

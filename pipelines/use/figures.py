@@ -29,8 +29,8 @@ def readings(root: Path, row: str) -> list[dict[str, str]]:
     return [line for line in found if (line.get("experiment"), line.get("row")) == (experiment, f"classify/{row}")]
 
 
-def spelled(line: dict[str, Any]) -> str:
-    """Value and interval, for people."""
-    if line.get("low") is None or line.get("high") is None:
-        return f"{line['value']:.4g}"
-    return f"{line['value']:.4g} [{line['low']:.4g}, {line['high']:.4g}]"
+def spelled(line: dict[str, Any], sign: str = "") -> str:
+    """Value and interval, for people; `sign` + of a difference."""
+    ends = [line.get(name) for name in ("low", "high")]
+    told = f"{line['value']:{sign}.4g}"
+    return told if None in ends else f"{told} [{', '.join(f'{end:{sign}.4g}' for end in ends)}]"

@@ -99,6 +99,34 @@ def test_questions_of_ones_own_by_hand(tmp_path):
     assert ("vectors/v", "accuracy", "semantic") not in seen
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("own.csv", ': kings,,,\nman,king,woman,queen\n\n"man",king, woman ,man\nman,king,woman,New York\n'),
+        ("own.tsv", "# by me\n: kings\nman\tking\twoman\tqueen\nman\tking\twoman\tman\nman\tking\twoman\tNew York\n"),
+        ("own.txt", ": kings\nman king woman queen\nman king woman man\nman king woman york\n"),
+    ],
+)
+def test_questions_between_tabs_commas_and_blanks_are_read_alike(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    section, questions = _read(str(tmp_path / name), Run(tmp_path))
+    assert section.tolist() == ["kings"] * 3
+    assert questions[:2].tolist() == [["man", "king", "woman", "queen"], ["man", "king", "woman", "man"]]
+    assert questions[2, 3] in ("New York", "york")
+
+
+def test_questions_that_are_not_there_or_have_an_empty_cell_are_a_fault(tmp_path):
+    (tmp_path / "own.csv").write_text("man,king,woman,queen\nman,,woman,queen\nman,king,woman,queen,5\n")
+    with pytest.raises(Fault) as fault:
+        _read(str(tmp_path / "own.csv"), Run(tmp_path, "evaluate/mine"))
+    assert [line.split(" is ")[0].replace(str(tmp_path), "") for line in fault.value.faults] == [
+        "evaluate/mine: /own.csv, line 2",
+        "evaluate/mine: /own.csv, line 3",
+    ]
+    with pytest.raises(Fault, match=r"evaluate/mine: the set none.csv is missing. Put it there, or say questions: questions-words"):
+        _read("none.csv", Run(tmp_path, "evaluate/mine"))
+
+
 def test_vectors_that_know_no_question_have_a_coverage_of_zero(tmp_path):
     with Run(tmp_path / "v").open(Vectors) as out:
         out.append(item=["xyzzy", "plugh"], count=[1, 1], vector=np.eye(2))

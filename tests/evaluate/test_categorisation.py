@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from sklearn.metrics.cluster import contingency_matrix
 
 from pipelines.errors import Fault
 from pipelines.evaluate.categorisation import CARRIED, Params, evaluate, purity, sources
@@ -28,6 +29,11 @@ def test_purity_is_that_of_the_textbook():
     kind = np.array([0] * 5 + [1] + [1] * 4 + [0] + [2] + [2] * 3 + [0] * 2)
     assert purity(kind, cluster) == pytest.approx(12 / 17)
     assert purity(kind, np.arange(17)) == 1  # which is why the number of clusters is given
+
+
+def test_purity_is_that_of_scikit_learns_contingency_matrix():
+    kind, cluster = np.random.default_rng(0).integers(0, [[5], [7]], (2, 200))
+    assert purity(kind, cluster) == pytest.approx(contingency_matrix(kind, cluster).max(axis=0).sum() / 200)
 
 
 def test_words_that_lie_by_their_categories_are_parted_by_them(tmp_path):

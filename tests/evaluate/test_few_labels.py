@@ -66,7 +66,7 @@ def test_with_all_labels_it_is_scikit_learns_logistic_regression(tmp_path):
     x = (x - mean) / np.sqrt(((x[~is_valid] - mean) ** 2).sum(axis=1).mean())
     wanted = LogisticRegression(C=1 / 0.03).fit(x[~is_valid], label[~is_valid]).score(x[is_valid], label[is_valid])
     row = figures(scores)["vectors/v", "accuracy", f"100 % of labels, {LOGREG}"]
-    assert (row["value"], row["low"], row["high"], row["n"]) == (pytest.approx(wanted), pytest.approx(wanted), pytest.approx(wanted), 2)
+    assert (row["value"], row["low"], row["high"], row["n"]) == (pytest.approx(wanted), None, None, 2)  # two draws of all labels are one
     assert row["note"] == "160 labels, drawn 2 times, the interval over draws; scored on 40 items of valid, 2 classes"
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import ndcg_score, top_k_accuracy_score
+from sklearn.metrics.pairwise import cosine_similarity
 
 from pipelines.embed import skipgram
 from pipelines.errors import Fault
@@ -37,6 +39,23 @@ def test_places_by_hand(tmp_path):
     # by popularity: w4, w3, w2, w1
     assert seen["tokens/t, popularity", "hit_rate", "valid, first 2"]["value"] == 0.5
     assert seen["tokens/t, popularity", "ndcg", "valid, first 4"]["value"] == pytest.approx((1 / np.log2(4) + 1) / 2)
+
+
+def test_hit_rate_and_ndcg_are_scikit_learns(tmp_path):
+    rng = np.random.default_rng(4)
+    held_out = rng.integers(1, 31, (50, 4)).tolist()
+    tokens = sequences(tmp_path / "t", held_out, trained=[range(1, 31)], n_vocab=31)
+    x = rng.normal(size=(30, 6))
+    vectors = vectors_of(tmp_path / "v", [f"w{i}" for i in range(1, 31)], x)
+    seen = figures(evaluate([vectors], tokens, Params(context=3, ks=[1, 5, 20]), Run(tmp_path / "out", seed=1)))
+    items, target = np.array(held_out) - 1, np.eye(30, dtype=int)[np.array(held_out)[:, -1] - 1]
+    direction = x / np.linalg.norm(x, axis=1, keepdims=True)
+    scores = cosine_similarity(direction[items[:, :3]].mean(axis=1), x)
+    for k in (1, 5, 20):
+        assert seen["vectors/v", "ndcg", f"valid, first {k}"]["value"] == pytest.approx(ndcg_score(target, scores, k=k))
+        hits = top_k_accuracy_score(items[:, -1], scores, k=k, labels=np.arange(30))
+        assert seen["vectors/v", "hit_rate", f"valid, first {k}"]["value"] == pytest.approx(hits)
+    assert 0 < seen["vectors/v", "hit_rate", "valid, first 5"]["value"] < 1
 
 
 def test_the_context_is_the_mean_of_the_last_so_many(tmp_path):

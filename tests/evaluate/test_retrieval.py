@@ -7,6 +7,7 @@ from sklearn.metrics import ndcg_score
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pipelines.artifacts.corpus import Corpus
+from pipelines.embed import mean_of_words
 from pipelines.errors import Fault
 from pipelines.evaluate.retrieval import Params, evaluate, sources
 from pipelines.method import Run
@@ -63,24 +64,61 @@ def test_a_table_of_queries_that_are_documents(tmp_path, tokens, vectors):
     assert len(seen) == 6
 
 
-def test_a_query_that_is_a_text_is_cut_as_the_documents_were_and_asked_of_bm25_alone(tmp_path, vectors):
+@pytest.fixture
+def cut(tmp_path):
+    """The same documents, with a tokenizer.json beside them."""
     with Run(tmp_path / "c").open(Corpus) as out:
         texts = [" ".join(WORDS[i] if i else "fog" for i in ids) for _, _, ids in DOCUMENTS]
         empty = {"group": None, "language": None}
         rows = {name: [value] * 7 for name, value in empty.items() if name in Corpus.tables["corpus"].fields}
         out.append(doc_id=[f"d{i}" for i in range(7)], text=texts, label=[d[1] for d in DOCUMENTS], split=[d[0] for d in DOCUMENTS], **rows)
-    tokens = whitespace.tokenize(out.artifact, whitespace.Params(min_count=1), Run(tmp_path / "t"))
+    return whitespace.tokenize(out.artifact, whitespace.Params(min_count=1), Run(tmp_path / "cut"))
+
+
+def test_a_query_that_is_a_text_is_asked_of_vectors_of_words_by_hand(tmp_path, cut):
+    """boat is spelled as the axis east, sea as north-east, horse as north, barn as north, all of length 1; the has none."""
+    half = np.sqrt(0.5)
+    word = vectors_of(tmp_path / "w", ["boat", "sea", "horse", "barn"], np.array([[1, 0], [half, half], [0, 1], [0, 1]]))
+    (tmp_path / "mine.tsv").write_text("boat the\td2\t1\nhorse\td3\t1\nfog the\td1\t1\n")
+    params = Params(queries=str(tmp_path / "mine.tsv"), ks=[1], words=["mean"])
+    seen = figures(evaluate([word], cut, params, Run(tmp_path / "out", seed=1)))
+    # d0 boat sea: 22.5 degrees, d1 horse barn: 90, d2 sea: 45, d3 barn barn: 90. boat finds d0 d2 ..., so its d2 is second;
+    # horse d1 and d3 alike, the first document first; fog and the have no vector and find nothing
+    row = seen["vectors/w, mean of words", "reciprocal_rank", "mine"]
+    assert (row["value"], row["n"]) == (pytest.approx((1 / 2 + 1 / 2 + 0) / 3), 3)
+    assert row["note"] == "among 4 documents; 1 queries and 0 documents have no vector"
+    assert seen["vectors/w, mean of words", "recall", "mine, first 1"]["value"] == 0
+    assert ("tokens/cut, BM25", "recall", "mine, first 1") in seen
+
+
+@pytest.mark.parametrize(("by", "weights", "remove"), [("mean", "flat", 0), ("sif", "sif", 1)])
+def test_means_of_words_order_documents_as_those_of_mean_of_words_do(tmp_path, by, weights, remove):
+    rng = np.random.default_rng(1)
+    documents = [("valid" if i % 4 == 0 else "train", "ab"[i % 2], rng.integers(0, 30, 8)) for i in range(80)]
+    tokens = labelled(tmp_path / "t", documents, ["<unk>", *(f"w{i}" for i in range(1, 30))])
+    word = vectors_of(tmp_path / "w", [f"w{i}" for i in range(1, 25)], rng.normal(size=(24, 5)) + 0.5)
+    made = mean_of_words.embed(tokens, mean_of_words.Params(weights=weights, remove=remove, splits=["train"]), Run(tmp_path / "m"), word)
+    seen = figures(evaluate([made, word], tokens, Params(ks=[5], words=[by]), Run(tmp_path / "out", seed=1)))
+    mine, theirs = ({key[1:]: row for key, row in seen.items() if key[0] == of} for of in (f"vectors/w, {by} of words", "vectors/m"))
+    assert mine == {key: {**row, "of": f"vectors/w, {by} of words"} for key, row in theirs.items()}
+    assert len(mine) == 3
+
+
+def test_vectors_of_documents_are_asked_the_queries_that_are_documents(tmp_path, vectors, cut):
+    tokens = cut
     (tmp_path / "mine.tsv").write_text("horse barn\td1\t1\nd4\td2\t1\nd5\td1\t1\n")
     seen = figures(evaluate([vectors], tokens, Params(queries=str(tmp_path / "mine.tsv"), ks=[1]), Run(tmp_path / "out", seed=1)))
-    assert seen["tokens/t, BM25", "ndcg", "mine, first 1"]["n"] == 3
-    assert seen["tokens/t, BM25", "ndcg", "mine, first 1"]["value"] == 1
-    both = [seen[of, "ndcg", "mine, documents as queries, first 1"] for of in ("tokens/t, BM25", "vectors/v")]
+    assert seen["tokens/cut, BM25", "ndcg", "mine, first 1"]["n"] == 3
+    assert seen["tokens/cut, BM25", "ndcg", "mine, first 1"]["value"] == 1
+    both = [seen[of, "ndcg", "mine, documents as queries, first 1"] for of in ("tokens/cut, BM25", "vectors/v")]
     assert [(row["value"], row["n"]) for row in both] == [(1, 2), (0.5, 2)]
     (tmp_path / "texts.tsv").write_text("horse barn\td1\t1\n")
-    with pytest.raises(Fault, match=r"vectors/v has a vector of no query of texts; .* queries that are documents of the corpus"):
+    with pytest.raises(
+        Fault, match=r"vectors/v has a vector of no query of texts; .* queries that are documents of the corpus, .* or vectors of words"
+    ):
         evaluate([vectors], tokens, Params(queries=str(tmp_path / "texts.tsv")), Run(tmp_path / "none"))
     only = evaluate([], tokens, Params(queries=str(tmp_path / "texts.tsv")), Run(tmp_path / "only"))
-    assert figures(only)["tokens/t, BM25", "reciprocal_rank", "texts"]["value"] == 1
+    assert figures(only)["tokens/cut, BM25", "reciprocal_rank", "texts"]["value"] == 1
 
 
 def test_what_has_no_vector_is_found_by_nobody_and_counted(tmp_path, tokens):

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
-from pipelines.evaluate.similarity import Params, evaluate, sources
+from pipelines.evaluate.similarity import Params, _read, evaluate, sources
 from pipelines.method import Run
 from tests.spelled import spelled
 
@@ -68,6 +68,28 @@ def test_a_file_of_ones_own_is_ranked_as_people_did(tmp_path):
     # cosines .995, .707, -1 and 0 for the pair with the unknown x; people said 9, 5, 1, 3
     assert seen["vectors/v", "spearman_all", "pairs"]["value"] == pytest.approx(spearmanr([0.995, 0.707, -1, 0], [9, 5, 1, 3]).statistic)
     assert seen["vectors/v", "coverage", "pairs"]["value"] == 0.75
+
+
+@pytest.mark.parametrize("text", ["a,b,9\na,c,5\na,d,1\n", "a\tb\t9\tx\na\tc\t5\nz z\td\t1\n", "a b 9\na c 5\na d 1\n"])
+def test_a_first_line_with_a_score_is_a_pair(tmp_path, text):
+    (tmp_path / "pairs.csv").write_text(text)
+    left, _, human = _read(tmp_path / "pairs.csv", Run(tmp_path))
+    assert len(left) == 3
+    assert human.tolist() == [9, 5, 1]
+
+
+def test_a_first_line_without_a_number_is_the_heading_and_told_and_one_of_two_cells_is_a_fault(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("first\tsecond\tscore\na\tb\t9\n")
+    run = Run(tmp_path)
+    said = []
+    run.say = said.append
+    assert _read(path, run)[0] == ["a"]
+    assert said == [f"{path}, line 1, 'first\\tsecond\\tscore', is taken as the heading: its score is no number"]
+    path.write_text("a\tb\na\tc\t9\n\td\t9\n")
+    with pytest.raises(Fault) as fault:
+        _read(path, run)
+    assert [line.split("; ")[0] for line in fault.value.faults] == [f"{path}, line 1 is 'a\\tb'", f"{path}, line 3 is '\\td\\t9'"]
 
 
 def test_unknown_words_made_of_their_n_grams_are_scored_once_more_and_change_no_other_figure(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.errors import Fault
 from pipelines.evaluate.stability import Params, evaluate, jaccard
+from pipelines.kernels.intervals import wilson
 from pipelines.method import Run
 from tests.matrices import vectors_of
 
@@ -73,7 +74,19 @@ def test_the_same_vectors_turned_and_in_another_order_are_wholly_stable(tmp_path
     ]
     seen = figures(evaluate(rows, Params(), Run(tmp_path / "out", seed=1)))
     assert seen["all rows", "overlap"]["value"] == 1
+    assert seen["all rows", "overlap"]["low"] == wilson(60, 60)[0]
     assert "among the 60 words that all know" in seen["all rows", "overlap"]["note"]
+
+
+def test_of_few_words_fewer_neighbours_are_compared_and_the_note_says_so(tmp_path):
+    """With k = 3 each of the four words has all others as neighbours, and any two rows would agree."""
+    made = [np.radians([0, 10, 30, 170]), np.radians([0, 10, 170, 30])]
+    rows = [
+        vectors_of(tmp_path / name, list("abcd"), np.stack([np.cos(it), np.sin(it)], axis=1)) for name, it in zip("pq", made, strict=True)
+    ]
+    row = figures(evaluate(rows, Params(), Run(tmp_path / "out", seed=1)))["all rows", "overlap"]
+    assert row["value"] == 0.5
+    assert row["note"].startswith("the 2 nearest among the 4 words that all know, too few for the 10 of the row; ")
 
 
 def test_queries_are_drawn_by_the_seed(tmp_path):

@@ -59,6 +59,22 @@ def test_an_effect_worked_out_by_hand(tmp_path):
         ]  # fmt: skip
 
 
+def test_relative_norm_distances_by_hand_and_weat_is_left_out_where_it_is_not_asked_for(tmp_path):
+    """a and b at 0 and 60 degrees have the mean (3/4, sqrt 3 / 4), c and d (-3/4, sqrt 3 / 4). up, at 0, is 1/2 from the first and
+    sqrt(49/16 + 3/16) = sqrt 13 / 2 from the second; down the other way round."""
+    sets = {**SETS, "lone": ["nobody", "up"]}
+    params = Params(by=["rnd"], words=sets, tests=[*ONE, ["x", "y", "a", "lone"]])
+    seen = figures(evaluate([small(tmp_path / "v")], params, Run(tmp_path / "out", seed=1)))
+    assert {metric for _, metric, _ in seen} == {"relative_norm_distance", "coverage"}
+    for on, sign in (("x and y, a", 1), ("x and y, b", -1)):
+        row = seen["vectors/v", "relative_norm_distance", on]
+        assert row["value"] == pytest.approx(sign * (1 - np.sqrt(13)) / 2)
+        assert (row["n"], row["low"], row["note"]) == (2, None, f"below 0: nearer to x; 95 % of draws of {on[-1]}")  # its two words are one
+    assert "no effect" not in seen["vectors/v", "coverage", "x and y, a and lone"]["note"]
+    both = figures(evaluate([small(tmp_path / "w")], Params(by=["weat", "rnd"], words=SETS, tests=ONE), Run(tmp_path / "both", seed=1)))
+    assert {metric for _, metric, _ in both} == {"relative_norm_distance", "coverage", "effect_size", "p_value"}
+
+
 def plain(x, y, a, b):
     """The paper's formulae, word by word."""
 

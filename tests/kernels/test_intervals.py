@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.kernels import intervals
-from pipelines.kernels.intervals import draws, interval, mean_draws, wilson
+from pipelines.kernels.intervals import draws, interval, mean_draws, middle, of_columns, of_mean, wilson
 
 
 def test_wilson_at_8_of_10_is_the_published_interval():
@@ -48,4 +48,27 @@ def test_a_95_percent_interval_holds_the_truth_in_about_95_of_100_samples():
 
 def test_an_interval_reaches_to_its_own_figure_and_ignores_draws_without_a_number():
     assert interval(0.9, np.array([0.1, np.nan, 0.1])) == (pytest.approx(0.1), 0.9)
-    assert interval(0.9, np.array([np.nan])) == (0.9, 0.9)
+    assert interval(0.9, np.array([np.nan])) == (None, None)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 1000])
+def test_cases_that_are_all_right_do_not_claim_certainty(n):
+    right = np.ones(n)
+    drawn = mean_draws(right, 200, np.random.default_rng(0))
+    assert middle(1.0, drawn) == (1.0, 1.0)  # what the draws alone would say
+    assert interval(1.0, drawn, n) == wilson(n, n)
+    assert interval(0.0, 0 * drawn, n) == wilson(0, n)
+    assert wilson(n, n)[0] == pytest.approx(n / (n + 1.959964**2))  # 0.21 of one, 0.57 of five, 0.996 of a thousand
+    assert interval(1.0, drawn) == (None, None)  # of what is no share nothing can be said
+    assert interval(0.1, 0.1 * drawn, n) == (None, None)
+    assert of_columns(right[:, None], 200, np.random.default_rng(0)) == [(1.0, *wilson(n, n))]
+
+
+def test_two_cases_that_differ_have_an_interval_from_one_to_the_other():
+    assert interval(0.5, mean_draws(np.array([0.0, 1.0]), 500, np.random.default_rng(0)), 2) == (0.0, 1.0)
+
+
+def test_repetitions_that_are_all_the_same_have_no_interval():
+    assert of_mean(np.full(3, 0.7)) == (None, None)
+    # t of two degrees of freedom is 4.303, and the standard error 0.1 / sqrt 3
+    assert of_mean(np.array([0.8, 0.9, 1.0]), 0, 1) == (pytest.approx(0.9 - 4.3027 * 0.1 / 3**0.5, abs=1e-4), 1)

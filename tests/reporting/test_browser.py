@@ -112,6 +112,17 @@ def test_a_phone_shows_it_without_scrolling_sideways(seen):
     page.look(1280, 900)
 
 
+def test_what_is_wider_than_a_phone_is_shaded_at_the_side_where_it_goes_on(seen):
+    page, address = seen
+    page.look(390, 844)
+    page.open(address)
+    wide = "[...document.querySelectorAll('.card.scroll')].filter(it => it.scrollWidth > it.clientWidth)"
+    assert page.ask(f"{wide}.length") > 0
+    # two covers that move with the content, over two shades that do not
+    assert page.ask(f"{wide}.every(it => getComputedStyle(it).backgroundAttachment.startsWith('local, local, scroll, scroll'))")
+    page.look(1280, 900)
+
+
 def test_paper_has_dark_ink_in_the_dark_too(seen):
     page, address = seen
     page.look(740, 900, True)

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +12,9 @@ from flows import __main__ as command
 from pipelines import layout
 from pipelines.artifacts.scores import Scores
 from pipelines.errors import Fault
-from pipelines.use.compare import compare
+from pipelines.kernels.intervals import wilson
+from pipelines.use.compare import compare, overlap, text
+from tests.matrices import vectors_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.quick_slow]
 
@@ -70,6 +73,19 @@ def test_rows_of_other_documents_have_no_mcnemar(exported):
     assert compare(exported, "lstm", "tagger")["mcnemar"] is None
 
 
+def test_numbers_are_compared_by_how_far_off_they_are(exported):
+    found = compare(exported, "ridge", "lstm-number")
+    assert found["mcnemar"] is None
+    for name, row in (("a", "ridge"), ("b", "lstm-number")):
+        expected = scored(exported, "regression", f"predictions/{row}")["mean_absolute_error", "valid"]
+        assert (found["errors"][name], found["errors"]["n"]) == (pytest.approx(expected.value), expected.n)
+    it = found["errors"]
+    assert it["difference"] == pytest.approx(it["b"] - it["a"])
+    assert it["low"] < it["difference"] < it["high"]
+    assert compare(exported, "tfidf", "lstm")["errors"] is None
+    assert compare(exported, "tfidf", "ridge")["errors"] is None
+
+
 def test_overlap_of_neighbours_is_that_of_stability(exported):
     found = compare(exported, "skipgram", "other")["overlap"]
     expected = scored(exported, "stability", "vectors/skipgram")["overlap", "the other rows"]
@@ -111,6 +127,26 @@ def test_what_cannot_be_compared_says_why(exported, names, told):
         compare(exported, *names)
 
 
+def test_words_and_documents_have_nothing_in_common_and_the_fault_shows_both(tmp_path):
+    one, other = (
+        vectors_of(tmp_path / "words", ["sea", "boat", "the"], np.eye(3)),
+        vectors_of(tmp_path / "topics", ["d-1", "d-2", "d-3"], np.eye(3)),
+    )
+    with pytest.raises(
+        Fault, match=r"Those of words begin with 'sea', 'boat', 'the', of topics with 'd-1', 'd-2', 'd-3'\. .*words here and documents"
+    ):
+        overlap(one, other)
+
+
+def test_of_few_words_not_all_others_count_as_neighbours_and_rows_that_agree_are_not_certain(tmp_path):
+    """With k = 3 each of the four words has all others as neighbours, whatever the vectors."""
+    rows = [vectors_of(tmp_path / name, list("abcd"), np.eye(4) + np.arange(4)) for name in "pq"]
+    found = overlap(*rows)
+    assert (found["k"], found["overlap"], found["low"]) == (2, 1, wilson(4, 4)[0])
+    cost = list(text({"verb": "embed", "a": "p", "b": "q", "settings": [], "scores": [], "cost": [], "overlap": found}))
+    assert any("2 nearest neighbours in common: 1 [0.5101, 1], of 4 words" in str(line) for line in cost)
+
+
 def test_a_row_that_has_not_been_run_says_so(tmp_path):
     (tmp_path / "params.yaml").write_text(
         Path("experiments/using.yaml").read_text().replace("tfidf: {", "other: {method: majority, tokens: words}\n  tfidf: {")
@@ -119,7 +155,7 @@ def test_a_row_that_has_not_been_run_says_so(tmp_path):
         compare(tmp_path, "tfidf", "other")
 
 
-@pytest.mark.parametrize("names", [("tfidf", "lstm"), ("skipgram", "other"), ("pca", "linear")])
+@pytest.mark.parametrize("names", [("tfidf", "lstm"), ("ridge", "lstm-number"), ("skipgram", "other"), ("pca", "linear")])
 def test_the_command_shows_tables_or_json(exported, monkeypatch, names):
     monkeypatch.chdir(exported)
     shown = CliRunner().invoke(command.app, ["compare", *names])

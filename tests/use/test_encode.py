@@ -125,6 +125,24 @@ def test_what_does_not_fit_is_a_fault_and_nothing_is_written(project, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_file_is_mended_in_the_file_since_no_row_has_knobs_for_it(project, tmp_path):
+    (tmp_path / "t.vec").write_text("a 1 2\na 1 2\n")
+    with pytest.raises(Fault) as fault:
+        encode(project, "pca", tmp_path / "t.vec", tmp_path / "c.vec")
+    assert fault.value.faults[1:] == [f"Mend these lines of {tmp_path / 't.vec'}, or leave them out of it"]
+    two = {name: [[1.0, 2.0]] for name in ("v1", "v2")}
+    for table, message in [
+        (
+            {"item": ["a"], "x": ["q"]},
+            r"has no column of vectors; it has item \(string\), x \(string\)\. Write one of lists of numbers, 'vector'",
+        ),
+        ({"item": ["a"], **two}, "has the columns of lists v1, v2. Call the one that holds the vectors 'vector'"),
+    ]:
+        pq.write_table(pa.table(table), tmp_path / "t.parquet")
+        with pytest.raises(Fault, match=message):
+            encode(project, "pca", tmp_path / "t.parquet", tmp_path / "c.vec")
+
+
 def test_bits_that_params_yaml_has_no_more_are_a_fault(project, tmp_path):
     other = shutil.copytree(project, tmp_path / "p")
     tree = load_yaml(other / "params.yaml")
