@@ -170,16 +170,16 @@ def predict(
     column: Annotated[str, typer.Option(help="Of a table.")] = "text",
     out: Annotated[Path | None, typer.Option(help="Write a row a text there, and show none.", metavar="FILE.parquet")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="An object a line.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="And the words that the class hangs on most.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="And the words that the class, or the number, hangs on most.")] = False,
 ) -> None:
-    """Say which classes texts are of, by what a row of classify has learned."""
+    """Say which classes texts are of, or which number is theirs, by what a row of classify has learned."""
     from pipelines.use import asking
 
     in_project()
     if texts and file:
         raise Fault(f"--file {file} and texts on the command line: give one of them")
     if out and (as_json or explain):
-        raise Fault("--out writes a table of classes and probabilities; leave --json and --explain out")
+        raise Fault("--out writes a table of what is predicted; leave --json and --explain out")
     given = asking.texts(texts, file, column)
     answers = asking.answers(ROOT, row, given, explain)
     if out:

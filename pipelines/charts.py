@@ -422,7 +422,7 @@ def curves(curve: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
     names = list(dict.fromkeys(name for step in curve for name in step))
     x, quantities = names[0], {}
     for name in names[1:]:
-        quantities.setdefault(name.rpartition("_")[2], []).append(name)
+        quantities.setdefault(name.removeprefix("valid_"), []).append(name)
     made = []
     for quantity, columns in quantities.items():
         series = {name: [(step[x], step[name]) for step in curve if x in step and name in step] for name in columns}

@@ -7,6 +7,8 @@ one      softmax; cross-entropy
 several  a sigmoid each; binary cross-entropy, its mean over the classes
 ordinal  softmax; cross-entropy, and the squared earth mover's distance to it (Hou, Yu, Samaras 2017, eq. 6 with r = 2): a rating
          that is nearly right costs less than one far off
+number   the score itself; squared error, of labels with mean 0 and variance 1 on train. The model's settings keep label_mean and
+         label_spread, by which a score is a number again
 
 source  Srivastava et al. 2014 (dropout); Szegedy et al. 2016 (label smoothing); King, Zeng 2001 (class weights)
 shapes  B documents of a batch, T tokens of the longest, V words, D numbers a word, C classes; time comes first, (T, B, ...)
@@ -14,11 +16,12 @@ shapes  B documents of a batch, T tokens of the longest, V words, D numbers a wo
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from pipelines.artifacts.codings import Codings
@@ -28,7 +31,7 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.compact import TABLE, compact, whole
 from pipelines.errors import Fault
 from pipelines.fit import ADAM, apply, arrays, fit, prepare
-from pipelines.labels import NO_CLASS, Split, Target, classes_of, fewer, read, write, write_classes
+from pipelines.labels import NO_CLASS, Split, Target, documents, write, write_classes
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled
 from pipelines.training import FitKnobs
@@ -42,6 +45,12 @@ class TrainingKnobs(FitKnobs):
     label_smoothing: float = Field(0.0, ge=0, lt=1)  # share of a document's weight that goes to all classes alike
     class_weights: Literal["none", "balanced"] = "none"  # balanced: every class counts the same, however few its documents
     lr: float = Field(0.002, gt=0)  # Adam; lstm on IMDb, one seed: 90.2 % of valid after 3 epochs, and 88.9 with 0.001
+
+    @model_validator(mode="after")
+    def _without_classes(self) -> Self:
+        if self.target == "number" and (self.label_smoothing or self.class_weights != "none"):
+            raise ValueError("label_smoothing and class_weights are for classes, and with target: number there are none. Leave them out")
+        return self
 
 
 class ReaderKnobs(TrainingKnobs):
@@ -79,12 +88,12 @@ def classify(
         begin: changes the new network's weights, those that come from elsewhere.
         course: trains by something else than the labelled documents' loss alone.
     """
-    classes = classes_of(tokens, params.target)
-    train, valid, test = (read(tokens, split, classes, params.target) for split in ("train", "valid", "test"))
-    train = fewer(train, params.n_train, run.seed)
+    classes, train, valid, test = documents(tokens, params.n_train, run, params.target)
+    scale, train, judged = standardised(train, valid)
     prepare(run)
     start, frozen = first_vectors(tokens, params, run, vectors, codings)
-    model = make(start, frozen, len(classes), params)
+    n_scores = outputs(classes, params.target)
+    model = make(start, frozen, n_scores, params)
     if begin:
         begin(model)
 
@@ -94,27 +103,42 @@ def classify(
             yield without(ids, params.word_dropout, rng), lengths, truth(train, rows)
 
     def scores(split: Split) -> np.ndarray:
-        return scores_of(model, split, len(classes), params, run)
+        return scores_of(model, split, n_scores, params, run)
 
     course = course or Course(batches, (1, 0, 0))
-    learn(model, functools.partial(course.batches, train), train, valid, scores, classes, params, run, *course[1:])
+    learn(model, functools.partial(course.batches, train), train, judged, scores, classes, params, run, *course[1:])
     kept = compact(arrays(model), params.kept_bits)
     if params.kept_bits < 32:  # what is written is what the kept model says
         load(model, kept, start.shape[1])
         run.say(f"keeps {sum(it.nbytes for it in kept.values()) / 1e6:.2f} MB of weights")
+    settings = {
+        "model": name,
+        "classes": classes,
+        "words": tokens.words(),
+        "vector_size": start.shape[1],
+        "params": params.model_dump(),
+        **scale,
+    }
     with run.open(Predictions) as out:
         write_classes(out, classes)
         for split in (valid, test):
-            write(out, split, classes, probabilities(scores(split), params.target))
-        settings = {
-            "model": name,
-            "classes": classes,
-            "words": tokens.words(),
-            "vector_size": start.shape[1],
-            "params": params.model_dump(),
-        }
+            write(out, split, classes, told(scores(split), settings))
         out.model(settings, kept)
     return out.artifact
+
+
+def outputs(classes: list[str], target: Target) -> int:
+    """How many scores a network has for a document."""
+    return 1 if target == "number" else len(classes)
+
+
+def standardised(train: Split, valid: Split) -> tuple[dict[str, float], Split, Split]:
+    """The two splits with numbers of mean 0 and variance 1 on train, and what a model's settings say of that; nothing, where labels are classes."""
+    if train.numbers is None:
+        return {}, train, valid
+    mean, spread = float(train.numbers.mean()), float(train.numbers.std())
+    scaled = (replace(split, numbers=(split.numbers - mean) / spread) for split in (train, valid))
+    return {"label_mean": mean, "label_spread": spread}, *scaled
 
 
 def load(model: nn.Module, kept: dict[str, np.ndarray], size: int) -> None:
@@ -160,23 +184,25 @@ def learn(
 def judge_of(
     valid: Split, scores: Callable[[Split], np.ndarray], classes: list[str], params: TrainingKnobs
 ) -> Callable[[], dict[str, float]] | None:
-    """What tells the loss and accuracy on valid of the model as it is; None where no document of valid is of a known class."""
+    """What tells the loss on valid of the model as it is, and its accuracy, or r_squared; None where valid has no label that is known."""
     known = np.flatnonzero(valid.class_ids != NO_CLASS)
 
     def judge() -> dict[str, float]:
         said = scores(valid)
         given = torch.from_numpy(said[known].astype(np.float64)), torch.from_numpy(truth(valid, known))
         unweighted = torch.ones(len(classes), dtype=torch.float64)
-        return {
-            "valid_loss": float(losses(*given, params.target, 0.0, unweighted).mean()),
-            "valid_accuracy": valid.accuracy(probabilities(said, params.target)),
-        }
+        loss = {"valid_loss": float(losses(*given, params.target, 0.0, unweighted).mean())}
+        if params.target == "number":
+            return loss | {"valid_r_squared": valid.r_squared(said[:, 0])}
+        return loss | {"valid_accuracy": valid.accuracy(probabilities(said, params.target))}
 
     return judge if len(known) else None
 
 
 def truth(split: Split, rows: np.ndarray) -> np.ndarray:
-    """(n,) int64 class ids, or (n, C) float32 where a document may be of several."""
+    """(n,) int64 class ids, (n, C) float32 where a document may be of several, or (n,) float32 numbers."""
+    if split.numbers is not None:
+        return split.numbers[rows].astype(np.float32)
     return split.truth[rows] if split.truth.shape[1] else split.class_ids[rows]
 
 
@@ -189,8 +215,10 @@ def class_weights(split: Split, n_classes: int, params: TrainingKnobs) -> np.nda
 
 
 def losses(scores: Tensor, truth: Tensor, target: Target, smoothing: float, weigh: Tensor) -> Tensor:
-    """(B, C) scores, (B,) class ids or (B, C) of several -> (B,)"""
+    """(B, C) scores, (B,) class ids or numbers, or (B, C) of several -> (B,)"""
     scores = scores.to(weigh.dtype)  # of half a precision where training is mixed
+    if target == "number":
+        return (scores[:, 0] - truth) ** 2
     n_classes = scores.shape[1]
     if target == "several":
         wanted = truth.to(scores.dtype) * (1 - smoothing) + smoothing / 2
@@ -208,6 +236,13 @@ def probabilities(scores: np.ndarray, target: Target) -> np.ndarray:
     """(n, C) scores -> (n, C) float32"""
     scores = torch.from_numpy(scores.astype(np.float64))
     return (scores.sigmoid() if target == "several" else scores.softmax(dim=1)).float().numpy()
+
+
+def told(scores: np.ndarray, settings: dict) -> np.ndarray:
+    """What a model of these settings says by its scores, (n, C) -> (n, C) float32: probabilities, or, where its target is a number, (n, 1) numbers."""
+    if settings["params"]["target"] == "number":
+        return (settings["label_mean"] + settings["label_spread"] * scores.astype(np.float64)).astype(np.float32)
+    return probabilities(scores, settings["params"]["target"])
 
 
 def without(ids: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -228,7 +263,8 @@ def scores_of(model: nn.Module, documents: Documents | Split, n_classes: int, pa
 def rebuild(make: Make, knobs: type[ReaderKnobs], settings: dict, weights: dict[str, np.ndarray]) -> nn.Module:
     """The network that `classify` left in its artifact."""
     weights = whole(weights, settings["vector_size"])
-    model = make(weights[TABLE], True, len(settings["classes"]), knobs(**settings["params"]))
+    params = knobs(**settings["params"])
+    model = make(weights[TABLE], True, outputs(settings["classes"], params.target), params)
     load(model, weights, settings["vector_size"])
     return model.eval()
 
@@ -236,7 +272,8 @@ def rebuild(make: Make, knobs: type[ReaderKnobs], settings: dict, weights: dict[
 def probabilities_of(
     make: Make, knobs: type[ReaderKnobs], values: np.ndarray, offsets: np.ndarray, settings: dict, weights: dict[str, np.ndarray], run: Run
 ) -> np.ndarray:
-    """(n, C) float32 of documents values[offsets[i]:offsets[i + 1]], from what the artifact keeps."""
+    """(n, C) float32 of documents values[offsets[i]:offsets[i + 1]], as `told`, from what the artifact keeps."""
     params = knobs(**settings["params"])
     model = rebuild(make, knobs, settings, weights)
-    return probabilities(scores_of(model, Documents(values, offsets), len(settings["classes"]), params, run), params.target)
+    n_scores = outputs(settings["classes"], params.target)
+    return told(scores_of(model, Documents(values, offsets), n_scores, params, run), settings)

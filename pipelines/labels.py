@@ -1,11 +1,10 @@
 """What the classifiers share: labelled documents split by split, and how their predictions are written.
 
 A document is of `one` class, of `several` (its label is their names with `|` between them, and `|` alone for none), or of one of
-classes that are numbers and in `ordinal` order: ratings.
+classes that are numbers and in `ordinal` order: ratings. Or its label is a `number`, and there are no classes.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +14,12 @@ import pyarrow.compute as pc
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.parquet import Writer
-from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions, names_of
+from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions, as_label, as_number, names_of
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
 from pipelines.method import Run
 
-Target = Literal["one", "several", "ordinal"]
+Target = Literal["one", "several", "ordinal", "number"]
 NO_CLASS = -1  # of a document without a label, or with one that no training document has
 
 
@@ -33,8 +32,10 @@ class Split:
         values, offsets: int32 token ids end to end; document i is values[offsets[i]:offsets[i + 1]]. Empty of counts.
         class_ids: (n,) int64, a place in the list of classes, or NO_CLASS. A document whose label no
             training document has cannot be right: it counts as an error wherever accuracy is taken. Where documents
-            may be of several classes `truth` says which, and this is 0 unless one of them is unknown.
+            may be of several classes `truth` says which, and this is 0 unless one of them is unknown. Where labels are
+            numbers it is 0, and NO_CLASS of a document without one.
         truth: (n, C) float32, 1 for each of the several classes that a document is of; (n, 0) where they exclude each other.
+        numbers: (n,) float64, the labels where these are numbers, NaN of a document without one; None where they are classes.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Split:
     labels: pa.Array
     class_ids: np.ndarray
     truth: np.ndarray
+    numbers: np.ndarray | None = None
 
     @property
     def labelled(self) -> np.ndarray:
@@ -62,12 +64,23 @@ class Split:
             right = probabilities.argmax(axis=1) == self.class_ids
         return float(right[self.labelled].mean())
 
+    def r_squared(self, told: np.ndarray) -> float:
+        """1 less the squared error of the labelled documents' numbers over that of always saying their mean; 0 where they are all the same.
+
+        Args:
+            told: (n,) numbers.
+        """
+        actual = self.numbers[self.labelled]
+        error, spread = ((actual - told[self.labelled]) ** 2).sum(), ((actual - actual.mean()) ** 2).sum()
+        return float(1 - error / spread) if spread else 0.0
+
 
 def classes_of(source: Tokens | Counts, target: Target = "one") -> list[str]:
-    """The classes of the training documents, sorted; `ordinal`: as numbers.
+    """The classes of the training documents, sorted; `ordinal`: as numbers; `number`: none.
 
     Raises:
-        Fault: a training document has no label; there are not two classes; of ordinal ones, one is no number.
+        Fault: a training document has no label; there are not two classes; of ordinal ones, one is no number. Of numbers, a label of
+            train or valid is none.
     """
     label = _documents(source, "train")[1].column("label")
     if not len(label):
@@ -76,6 +89,9 @@ def classes_of(source: Tokens | Counts, target: Target = "one") -> list[str]:
     if label.null_count:
         faults.append(f"{source.name}: {label.null_count} of {len(label)} training documents have no label. Put them in split unlabelled")
     classes = sorted(pc.unique(label).drop_null().to_pylist())
+    if target == "number":
+        faults += _no_numbers(source)
+        classes = []
     if target == "several":
         classes = sorted({name for several in classes for name in names_of(several)})
     if target == "ordinal":
@@ -96,12 +112,31 @@ def classes_of(source: Tokens | Counts, target: Target = "one") -> list[str]:
     return classes
 
 
-def as_number(name: str) -> float | None:
-    try:
-        number = float(name)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _no_numbers(source: Tokens | Counts) -> Iterator[str]:
+    for split in ("train", "valid"):
+        labels = _documents(source, split)[1].column("label").drop_null().to_pylist()
+        if others := [label for label in labels if as_number(label) is None]:
+            yield (
+                f"{source.name}: {len(others)} of {len(labels)} labels of split {split} are no finite numbers, first {others[0]!r}. "
+                "target: number needs numbers; correct them in the source, or take target: one"
+            )
+
+
+def documents(source: Tokens | Counts, n_train: int, run: Run, target: Target = "one") -> tuple[list[str], Split, Split, Split]:
+    """The classes, and the documents of train, valid and test; of train as many as `fewer` draws.
+
+    Raises:
+        Fault: as `classes_of` and `fewer`; of numbers, those to learn from are all the same.
+    """
+    classes = classes_of(source, target)
+    train, valid, test = (read(source, split, classes, target) for split in ("train", "valid", "test"))
+    train = fewer(train, n_train, run.seed)
+    if train.numbers is not None and np.ptp(train.numbers) == 0:
+        raise Fault(
+            f"{source.name}: all {len(train)} documents to learn from have the same number, {as_label(train.numbers[0])}. "
+            "A regression needs numbers that differ"
+        )
+    return classes, train, valid, test
 
 
 def read(source: Tokens | Counts, split: str, classes: Sequence[str], target: Target = "one") -> Split:
@@ -119,14 +154,19 @@ def read(source: Tokens | Counts, split: str, classes: Sequence[str], target: Ta
             names = set(names_of(several or ""))
             truth[row, [place[name] for name in names if name in place]] = 1
             class_ids[row] = NO_CLASS if several is None or names - place.keys() else 0
+    numbers = None
+    if target == "number":
+        found = (None if label is None else as_number(label) for label in labels.to_pylist())
+        numbers = np.array([np.nan if number is None else number for number in found], np.float64)
+        class_ids = np.where(np.isnan(numbers), NO_CLASS, 0)
     values, offsets = source.ids([split]) if isinstance(source, Tokens) else (np.empty(0, np.int32), np.zeros(1, np.int64))
-    return Split(split, rows, values, offsets, table.column("doc_id").combine_chunks(), labels, class_ids, truth)
+    return Split(split, rows, values, offsets, table.column("doc_id").combine_chunks(), labels, class_ids, truth, numbers)
 
 
 def fewer(split: Split, n: int, seed: int) -> Split:
     """n of its documents, drawn by seed, of each class the share that it has, one at least; all where n is 0.
 
-    Where documents may be of several classes they are drawn by chance alone, and a rare class may be left with none.
+    Where documents may be of several classes they are drawn by chance alone, and a rare class may be left with none. So are numbers.
 
     Raises:
         Fault: there are not so many, or more classes than that.
@@ -153,6 +193,7 @@ def fewer(split: Split, n: int, seed: int) -> Split:
     return Split(
         split.name, split.rows[rows], np.concatenate([np.empty(0, np.int32), *parts]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         split.doc_ids.take(pa.array(rows)), split.labels.take(pa.array(rows)), split.class_ids[rows], split.truth[rows],
+        None if split.numbers is None else split.numbers[rows],
     )  # fmt: skip
 
 
@@ -160,9 +201,11 @@ def write(out: Writer[Predictions], split: Split, classes: Sequence[str], probab
     """Rows of predictions.
 
     Args:
-        probabilities: (n, classes) float32.
+        probabilities: (n, classes) float32; where labels are numbers (n, 1), these.
     """
-    if split.truth.shape[1]:
+    if split.numbers is not None:
+        _append(out, split, "number", [as_label(number) for number in probabilities[:, 0]], np.ones_like(probabilities))
+    elif split.truth.shape[1]:
         several = probabilities >= SHOWN_FROM
         predicted = [SEPARATOR.join(classes[i] for i in np.flatnonzero(row)) for row in several]
         _append(out, split, "several", predicted, probabilities)
@@ -193,14 +236,19 @@ def write_classes(out: Writer[Predictions], classes: Sequence[str]) -> None:
 def publish(
     run: Run, splits: Sequence[Split], probabilities: Callable[[Split], np.ndarray], settings: dict, weights: dict[str, np.ndarray]
 ) -> Predictions:
-    """Predictions of some splits, and the model that made them; `settings` holds the classes."""
+    """Predictions of some splits, and the model that made them; `settings` holds the classes.
+
+    Args:
+        probabilities: of a split, what `write` takes.
+    """
     with run.open(Predictions) as out:
         write_classes(out, settings["classes"])
         for split in splits:
             p = probabilities(split)
             write(out, split, settings["classes"], p)
             if (split.class_ids >= 0).any():
-                run.say(f"accuracy on {split.name} {split.accuracy(p):.4f}")
+                what, value = ("accuracy", split.accuracy(p)) if split.numbers is None else ("r_squared", split.r_squared(p[:, 0]))
+                run.say(f"{what} on {split.name} {value:.4f}")
         out.model(settings, weights)
     return out.artifact
 

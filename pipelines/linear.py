@@ -17,7 +17,7 @@ from pipelines.errors import Fault
 from pipelines.kernels.bags import inverse_frequency, unit
 from pipelines.kernels.calibration import cross_validated, temperature
 from pipelines.kernels.grams import count, frequent
-from pipelines.labels import Split, Target, classes_of, fewer, read
+from pipelines.labels import Split
 from pipelines.method import Knobs, Run
 
 
@@ -29,13 +29,6 @@ class GramKnobs(Knobs):
     normalise: bool = True  # rows to length 1
     class_weights: Literal["none", "balanced"] = "none"  # balanced: every class counts the same, however few its documents
     n_train: int = Field(0, ge=0)  # documents to learn from, drawn by seed of each class its share; 0: all of train
-
-
-def documents(tokens: Tokens, n_train: int, run: Run, target: Target = "one") -> tuple[list[str], Split, Split, Split]:
-    """The classes, and the documents of train, valid and test."""
-    classes = classes_of(tokens, target)
-    train, valid, test = (read(tokens, split, classes, target) for split in ("train", "valid", "test"))
-    return classes, fewer(train, n_train, run.seed), valid, test
 
 
 def learn(tokens: Tokens, train: Split, params: GramKnobs, run: Run) -> tuple[csr_array, dict[str, np.ndarray]]:

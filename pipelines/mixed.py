@@ -45,7 +45,7 @@ class MixedKnobs(RecurrentKnobs):
     @field_validator("target")
     @classmethod
     def _one_class(cls, target: str) -> str:
-        if target == "several":
+        if target in ("several", "number"):
             raise ValueError("must be one or ordinal: the terms without labels are of a document's one class")
         return target
 

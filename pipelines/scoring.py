@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from pipelines.artifacts.predictions import Predictions, names_of
+from pipelines.artifacts.predictions import Predictions, as_number, names_of
 from pipelines.errors import Fault
-from pipelines.kernels import answers
+from pipelines.kernels import answers, regression
 from pipelines.kernels.classification import Figure, class_ids, score, score_several
-from pipelines.labels import as_number
 from pipelines.method import Knobs
 
 # how the answers of rows are scored -> the method that does so
-METHODS = {"classes": "classification", "texts": "answers"}
+METHODS = {"classes": "classification", "texts": "answers", "numbers": "regression"}
 
 
 class OnValid(Knobs):
@@ -35,14 +34,14 @@ def labelled(predictions: list[Predictions], split: str, answers: str) -> list[t
     """(frame, probabilities) of the documents of the split whose truth is known, of each.
 
     Args:
-        answers: `classes` or `texts`.
+        answers: `classes`, `texts` or `numbers`.
 
     Raises:
-        Fault: there are none, or a row's answers are the others.
+        Fault: there are none, or a row's answers are of another kind.
     """
     found, faults = [], []
     for artifact in predictions:
-        theirs = "texts" if artifact.answer() == "text" else "classes"
+        theirs = {"text": "texts", "number": "numbers"}.get(artifact.answer(), "classes")
         if theirs != answers:
             faults.append(
                 f"{artifact.name} answers with {theirs}, and not with {answers}. Score it in a row of evaluate with method: {METHODS[theirs]}"
@@ -67,17 +66,34 @@ def figures(
 
     Args:
         labels, predicted, probabilities: of the n documents that are scored, n > 0.
+
+    Raises:
+        Fault: answers are numbers, and a label is none.
     """
     kind = predictions.answer()
     if kind == "text":
         found = answers.score(labels, predicted, n_bootstrap, seed)
         return found | perplexity(predictions, probabilities, n_bootstrap, seed)
+    if kind == "number":
+        return regression.score(numbers(predictions, labels), numbers(predictions, predicted), n_bootstrap, seed)
     classes, actual, told = places(predictions, labels, predicted)
     if kind == "several":
         return score_several(actual, told, n_bootstrap, seed)
-    numbers = [as_number(name) for name in classes]
-    values = None if None in numbers else np.array(numbers, np.float64)
+    ratings = [as_number(name) for name in classes]
+    values = None if None in ratings else np.array(ratings, np.float64)
     return score(actual, told, probabilities, len(classes), n_bootstrap, seed, values)
+
+
+def numbers(predictions: Predictions, labels: Sequence[str]) -> np.ndarray:
+    """(n,) float64. Raises Fault for a label that is no finite number."""
+    found = [as_number(label) for label in labels]
+    others = [label for label, number in zip(labels, found, strict=True) if number is None]
+    if others:
+        raise Fault(
+            f"{predictions.name} answers with numbers, and {len(others)} of {len(found)} labels are none that is finite, first {others[0]!r}. "
+            "Correct them in the source"
+        )
+    return np.array(found, np.float64)
 
 
 def perplexity(predictions: Predictions, probabilities: np.ndarray, n_bootstrap: int, seed: int) -> dict[str, Figure]:

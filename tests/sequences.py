@@ -41,6 +41,15 @@ def far_orders(n: int = 1600, length: int = 50, seed: int = 0) -> list[tuple]:
     return documents
 
 
+def counted(n: int = 400, seed: int = 0) -> list[tuple]:
+    """The label is 1000, and 20 more for each `not`, 10 less for each `good`."""
+    rng, documents = np.random.default_rng(seed), []
+    for i in range(n):
+        ids = rng.integers(1, len(WORDS), int(rng.integers(4, 12)))
+        documents.append((split_of(i, n), str(1000 + 20 * (ids == 1).sum() - 10 * (ids == 2).sum()), ids))
+    return documents
+
+
 def split_of(i: int, n: int) -> str:
     """Half is train, a quarter valid, a quarter test."""
     return ("train", "train", "valid", "test")[4 * i // n]

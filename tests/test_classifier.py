@@ -1,14 +1,20 @@
 """What all classifiers that are networks share."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from pipelines.classifier import ReaderKnobs, class_weights, losses, probabilities, scores_of, without
-from pipelines.classify import lstm
+from pipelines.artifacts.predictions import as_label
+from pipelines.classifier import ReaderKnobs, class_weights, losses, probabilities, scores_of, standardised, told, without
+from pipelines.classify import lstm, multihot_mlp
 from pipelines.labels import read
 from pipelines.method import Run
 from pipelines.reading import shuffled
+from tests import sequences
+from tests.sequences import counted
 from tests.test_recurrence import CELLS, model
 from tests.texts import labelled
 
@@ -47,6 +53,15 @@ def test_a_rating_far_off_costs_more_than_one_nearly_right():
         beside, torch.tensor([0]), "ordinal", 0.0, torch.ones(3)
     )
     assert losses(far, torch.tensor([1]), "ordinal", 0.0, torch.ones(3)) > loss
+
+
+def test_a_number_costs_its_squared_distance_and_comes_back_in_its_own_scale(tmp_path):
+    assert losses(torch.tensor([[0.5], [-1.0]]), torch.tensor([1.5, 1.0]), "number", 0.0, torch.ones(0)).tolist() == [1, 4]
+    toy = labelled(tmp_path / "t", [("train", "10", [1]), ("train", "30", [2]), ("valid", "40", [1])], WORDS)
+    scale, train, valid = standardised(*(read(toy, split, [], "number") for split in ("train", "valid")))
+    assert scale == {"label_mean": 20, "label_spread": 10}
+    assert (train.numbers.tolist(), valid.numbers.tolist()) == ([-1, 1], [2])
+    assert told(np.float32([[-1], [2]]), {**scale, "params": {"target": "number"}}).tolist() == [[10], [40]]
 
 
 def test_balanced_classes_weigh_alike_in_sum(tmp_path):
@@ -118,6 +133,60 @@ def test_ratings_are_learned_in_their_order(tmp_path):
     assert made.classes() == ["0", "3", "6", "9"]
     assert p.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert np.abs(frame["label"].astype(float) - p @ np.array([0, 3, 6, 9])).mean() < 0.6
+
+
+NUMBER = {"vector_size": 8, "dropout": 0.0, "batch_size": 16, "epochs": 12, "lr": 0.02, "patience": 12, "target": "number"}
+
+
+@pytest.mark.parametrize(
+    ("method", "knobs"),
+    [
+        ("lstm", {"hidden_size": 12}),
+        ("gru", {"hidden_size": 12, "bidirectional": True, "n_train": 150}),
+        ("cnn", {"n_filters": 16}),
+        ("lstm_attention", {"hidden_size": 12}),
+        ("flat_mlp", {"hidden_size": 16}),
+        ("masked", {"hidden_size": 12, "pretraining_epochs": 1}),
+    ],
+)
+def test_numbers_are_learned_and_the_kept_model_says_them_again(tmp_path, method, knobs):
+    method, toy = importlib.import_module(f"pipelines.classify.{method}"), labelled(tmp_path / "t", counted(), sequences.WORDS)
+    run = Run(tmp_path / "p", seed=1)
+    made = method.classify(toy, method.Params(**NUMBER | knobs), run)
+    frame, p = made.frame("valid")
+    split = read(toy, "valid", [], "number")
+    found = split.r_squared(frame["predicted"].astype(float).to_numpy())
+    assert found > 0.8  # always saying the mean has 0
+    best = min(run.curve, key=lambda step: step["valid_loss"])
+    assert best["valid_r_squared"] == pytest.approx(found, abs=1e-4)
+    # the loss is of standardised labels, so that of the mean is about 1
+    assert best["valid_loss"] == pytest.approx(
+        (1 - found) * standardised(read(toy, "train", [], "number"), split)[2].numbers.var(), rel=0.1
+    )
+    assert made.answer() == "number"
+    assert (p == 1).all()
+    test = read(toy, "test", [], "number")
+    again = method.probabilities_of(test.values, test.offsets, *made.model(), Run(tmp_path))
+    assert again[:, 0] == pytest.approx(made.frame("test")[0]["predicted"].astype(float).to_numpy(), rel=1e-6)
+    assert made.profile()["known_class"].all()
+
+
+def test_a_dense_network_on_words_that_are_there_learns_numbers_too(tmp_path):
+    documents = [(split, str(5 * (1 in ids) - 3.5 * (2 in ids)), ids) for split, _, ids in counted()]
+    toy = labelled(tmp_path / "t", documents, sequences.WORDS)
+    params = multihot_mlp.Params(target="number", dropout=0.0, batch_size=16, epochs=15, lr=0.02, patience=15)
+    made = multihot_mlp.classify(toy, params, Run(tmp_path / "p", seed=1))
+    frame = made.frame("valid")[0]
+    assert read(toy, "valid", [], "number").r_squared(frame["predicted"].astype(float).to_numpy()) > 0.9
+    test = read(toy, "test", [], "number")
+    again = multihot_mlp.probabilities_of(test.values, test.offsets, *made.model(), Run(tmp_path))
+    assert [as_label(number) for number in again[:, 0]] == made.frame("test")[0]["predicted"].tolist()
+
+
+@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+def test_what_is_for_classes_is_refused_of_numbers(knobs):
+    with pytest.raises(ValidationError, match="are for classes, and with target: number there are none"):
+        lstm.Params(target="number", **knobs)
 
 
 def test_what_trains_better_elsewhere_trains_here(tmp_path):

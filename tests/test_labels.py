@@ -6,7 +6,7 @@ import pytest
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
-from pipelines.labels import NO_CLASS, classes_of, fewer, read, write, write_classes
+from pipelines.labels import NO_CLASS, classes_of, documents, fewer, read, write, write_classes
 from pipelines.method import Run
 
 
@@ -78,6 +78,51 @@ def test_ordinal_classes_are_in_the_order_of_their_numbers(tmp_path):
     assert classes_of(tokens(tmp_path / "t", [("train", "10"), ("train", "9"), ("train", "-1.5")]), "ordinal") == ["-1.5", "9", "10"]
     with pytest.raises(Fault, match="tokens/u: 1 of 2 classes are no numbers, first 'good'"):
         classes_of(tokens(tmp_path / "u", [("train", "10"), ("train", "good")]), "ordinal")
+
+
+def test_labels_may_be_numbers_and_those_that_are_none_are_counted_and_named(tmp_path):
+    made = tokens(tmp_path / "t", [("train", "-2"), ("train", "1e1"), ("train", "0.5"), ("valid", "7"), ("valid", None), ("test", "9")])
+    assert classes_of(made, "number") == []
+    train, valid, test = (read(made, split, [], "number") for split in ("train", "valid", "test"))
+    assert train.numbers.tolist() == [-2, 10, 0.5]
+    assert (valid.numbers[0], valid.class_ids.tolist()) == (7, [0, NO_CLASS])
+    assert np.isnan([valid.numbers[1], test.numbers[0]]).all()
+    assert fewer(train, 2, seed=1).numbers.tolist() == train.numbers[fewer(train, 2, seed=1).rows].tolist()
+    wrong = [("train", "1"), ("train", "nan"), ("train", "1e39"), ("valid", "many"), ("valid", "3"), ("train", None)]
+    with pytest.raises(Fault) as fault:
+        classes_of(tokens(tmp_path / "u", wrong), "number")
+    assert [it.partition(". ")[0] for it in fault.value.faults] == [
+        "tokens/u: 1 of 4 training documents have no label",
+        "tokens/u: 2 of 3 labels of split train are no finite numbers, first 'nan'",  # nor is 1e39 in float32
+        "tokens/u: 1 of 2 labels of split valid are no finite numbers, first 'many'",
+    ]
+
+
+def test_numbers_that_are_all_the_same_are_refused(tmp_path):
+    made = tokens(tmp_path / "t", [("train", "3"), ("train", "3.0"), ("valid", "4")])
+    with pytest.raises(
+        Fault, match="tokens/t: all 2 documents to learn from have the same number, 3. A regression needs numbers that differ"
+    ):
+        documents(made, 0, Run(tmp_path), "number")
+
+
+def test_r_squared_is_how_much_nearer_than_the_mean_the_numbers_are(tmp_path):
+    split = read(tokens(tmp_path / "t", [("valid", "1"), ("valid", "2"), ("valid", None), ("valid", "3")]), "valid", [], "number")
+    assert split.r_squared(np.array([2.0, 2, 99, 2])) == 0
+    assert split.r_squared(np.array([1.0, 2, 99, 3])) == 1
+    assert split.r_squared(np.array([1.0, 1, 99, 3])) == 0.5
+    assert read(tokens(tmp_path / "u", [("valid", "1")] * 2), "valid", [], "number").r_squared(np.zeros(2)) == 0
+
+
+def test_a_number_is_written_as_the_shortest_decimal_of_float32(tmp_path):
+    split = read(tokens(tmp_path / "t", [("valid", str(i)) for i in range(5)]), "valid", [], "number")
+    told = np.float32([[2.5], [0.1], [-0.0], [1200000], [1e-5]])
+    with Run(tmp_path / "p").open(Predictions) as out:
+        write(out, split, [], told)
+    frame, p = out.artifact.frame("valid")
+    assert frame["predicted"].tolist() == ["2.5", "0.1", "0", "1200000", "0.00001"]
+    assert np.array_equal(frame["predicted"].astype(np.float32), told[:, 0])
+    assert p.tolist() == [[1]] * 5
 
 
 def test_fewer_documents_keep_the_shares_of_the_classes_and_one_of_each_at_least(tmp_path):

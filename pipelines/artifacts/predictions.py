@@ -4,8 +4,8 @@ table predictions   doc_id, split, answer, label or null, predicted, probabiliti
                     test document: the test set is scored by `wordloom final`, and by nothing else
 table classes       class_id, label; class_id is the place in `probabilities`
 
-An answer is `one` of the classes; `several` of them, each probable by itself, their names with `|` between them; or a `text`, which
-has one probability, its own, and no classes.
+An answer is `one` of the classes; `several` of them, each probable by itself, their names with `|` between them; a `text`, which has
+one probability, its own, and no classes; or a `number`, which has no classes either, and none: 1 stands there.
 """
 
 from typing import Any, ClassVar
@@ -36,11 +36,26 @@ PROFILE = [
 SEPARATOR = "|"  # between the several classes of a document
 SHOWN_FROM = 0.5  # a class of several is predicted from this probability on
 TIE = 1e-6  # probabilities nearer than this are the same
+LARGEST = float(np.finfo(np.float32).max)  # numbers are predicted in float32
 
 
 def names_of(label: str) -> list[str]:
     """The several classes that a label names, blanks about a name left out; of `|` alone none."""
     return [name.strip() for name in label.split(SEPARATOR) if name.strip()]
+
+
+def as_number(label: str) -> float | None:
+    """The number that a label is; None of one that is no number, or none that is finite in float32."""
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if abs(number) <= LARGEST else None  # which NaN is not
+
+
+def as_label(number: float | np.floating) -> str:
+    """The shortest decimal that is this number and no other in float32, without an exponent: 2.5, -3, 1200000."""
+    return np.format_float_positional(np.float32(number) + np.float32(0), trim="-")  # so that -0 is 0
 
 
 class PredictionsThresholds(Thresholds):
@@ -54,11 +69,14 @@ class Predictions(Artifact):
         "predictions": Table(
             column("doc_id", pa.string(), "names the document, unique"),
             column("split", pa.string(), "one of " + ", ".join(SPLITS)),
-            column("answer", pa.string(), "what kind it is: one, several, text"),
-            column("label", pa.string(), "its true class, classes, or text; null for test", nullable=True),
-            column("predicted", pa.string(), "the most probable class; the classes that are more probable than not; the text"),
+            column("answer", pa.string(), "what kind it is: one, several, text, number"),
+            column("label", pa.string(), "its true class, classes, text, or number; null for test", nullable=True),
+            column("predicted", pa.string(), "the most probable class; the classes that are more probable than not; the text; the number"),
             column(
-                "probabilities", list_of(pa.float32()), "of each class, summing to 1 where the answer is one; of the text", "probability"
+                "probabilities",
+                list_of(pa.float32()),
+                "of each class, summing to 1 where the answer is one; of the text; 1 of a number",
+                "probability",
             ),
             sized="probabilities",
         ),
@@ -81,8 +99,8 @@ class Predictions(Artifact):
                    column="sum", min_value=1 - t.sum, max_value=1 + t.sum),
             expect("column_values_to_be_between", "a probability is at least 0", column="lowest", min_value=0),
             expect("column_values_to_be_between", "a probability is at most 1", "sum", column="highest", max_value=1 + t.sum),
-            expect("column_values_to_be_in_set", "an answer is one class, several, or a text", column="answer", value_set=["one", "several", "text"]),
-            expect("column_values_to_be_in_set", "what is predicted is one of the classes, or several", column="known_class", value_set=[True], show=("predicted",)),
+            expect("column_values_to_be_in_set", "an answer is one class, several, a text, or a number", column="answer", value_set=["one", "several", "text", "number"]),
+            expect("column_values_to_be_in_set", "what is predicted is a class, several, or a finite number", column="known_class", value_set=[True], show=("predicted",)),
             expect("column_values_to_be_in_set", "what is predicted is what is most probable", column="most_probable", value_set=[True], show=("predicted",)),
             expect("column_values_to_be_in_set", "no label of the test set is shown; wordloom final alone reads them",
                    column="test_label_shown", value_set=[False]),
@@ -90,7 +108,7 @@ class Predictions(Artifact):
         ]  # fmt: skip
 
     def answer(self) -> str:
-        """What kind its answers are: one, several, text."""
+        """What kind its answers are: one, several, text, number."""
         return next((batch.column("answer")[0].as_py() for batch in self.batches(["answer"]) if len(batch)), "one")
 
     def classes(self) -> list[str]:
@@ -123,6 +141,8 @@ class Predictions(Artifact):
             most = ~known | (chosen >= clean.max(axis=1, initial=0.0) - TIE)
             one = (frame["answer"] == "one").to_numpy()
             known |= frame["answer"] == "text"
+            numbers = frame["answer"] == "number"
+            known |= numbers & frame["predicted"].map(lambda told: as_number(told) is not None)
             for i in np.flatnonzero(frame["answer"] == "several"):
                 told = set(names_of(frame["predicted"][i]))
                 known[i] = told <= place.keys()
@@ -134,7 +154,7 @@ class Predictions(Artifact):
                     highest=clean.max(axis=1, initial=0.0),
                     n_not_finite=(~np.isfinite(p)).sum(axis=1),
                     known_class=known,
-                    most_probable=most | (frame["answer"] == "text"),
+                    most_probable=most | numbers | (frame["answer"] == "text"),
                     test_label_shown=shown,
                 )
             )

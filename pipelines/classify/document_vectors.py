@@ -25,8 +25,8 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.bags import class_probabilities, fit_standardised
 from pipelines.kernels.nearest import unit
-from pipelines.labels import Split, publish
-from pipelines.linear import documents, unsettled
+from pipelines.labels import Split, documents, publish
+from pipelines.linear import unsettled
 from pipelines.method import Knobs, Run
 
 

@@ -24,8 +24,7 @@ from pipelines.errors import Fault
 from pipelines.kernels.averaged import features, means, only
 from pipelines.kernels.averaged import train as descend
 from pipelines.kernels.bags import inverse_frequency, log_ratio
-from pipelines.labels import Split, publish
-from pipelines.linear import documents
+from pipelines.labels import Split, documents, publish
 from pipelines.method import Knobs, Run
 
 PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}

@@ -16,8 +16,8 @@ from pydantic import Field
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.kernels.bags import class_probabilities, class_scores, fit_margins
-from pipelines.labels import publish
-from pipelines.linear import GramKnobs, documents, learn, margin_temperature, rows, unsettled
+from pipelines.labels import documents, publish
+from pipelines.linear import GramKnobs, learn, margin_temperature, rows, unsettled
 from pipelines.method import Run
 
 

@@ -24,8 +24,8 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.kernels.bags import class_probabilities, fit_standardised, inverse_frequency
 from pipelines.kernels.pooling import components, extremes, leading, means
-from pipelines.labels import publish
-from pipelines.linear import documents, unsettled
+from pipelines.labels import documents, publish
+from pipelines.linear import unsettled
 from pipelines.method import Knobs, Run
 from pipelines.reading import matched
 

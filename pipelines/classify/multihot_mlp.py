@@ -19,7 +19,7 @@ from pipelines import classifier
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.fit import apply, arrays, prepare
-from pipelines.labels import Split, classes_of, fewer, publish, read
+from pipelines.labels import Split, documents, publish
 from pipelines.method import Run
 from pipelines.reading import Documents
 
@@ -35,11 +35,11 @@ class Params(classifier.TrainingKnobs):
 
 
 def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
-    classes = classes_of(tokens, params.target)
-    train, valid, test = (read(tokens, split, classes, params.target) for split in ("train", "valid", "test"))
-    train, n_vocab = fewer(train, params.n_train, run.seed), tokens.n_rows("vocab")
+    classes, train, valid, test = documents(tokens, params.n_train, run, params.target)
+    scale, train, judged = classifier.standardised(train, valid)
+    n_vocab = tokens.n_rows("vocab")
     prepare(run)
-    model = network(n_vocab, len(classes), params)
+    model = network(n_vocab, classifier.outputs(classes, params.target), params)
 
     def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         for rows in np.split(rng.permutation(len(train)), range(params.batch_size, len(train), params.batch_size)):
@@ -48,16 +48,16 @@ def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     def scores(split: Split) -> np.ndarray:
         return scores_of(model, split, n_vocab, params, run)
 
-    classifier.learn(model, batches, train, valid, scores, classes, params, run)
-    settings = {"model": "multihot_mlp", "classes": classes, "words": tokens.words(), "params": params.model_dump()}
-    return publish(run, (valid, test), lambda it: classifier.probabilities(scores(it), params.target), settings, arrays(model))
+    classifier.learn(model, batches, train, judged, scores, classes, params, run)
+    settings = {"model": "multihot_mlp", "classes": classes, "words": tokens.words(), "params": params.model_dump(), **scale}
+    return publish(run, (valid, test), lambda it: classifier.told(scores(it), settings), settings, arrays(model))
 
 
-def network(n_vocab: int, n_classes: int, params: Params) -> nn.Sequential:
+def network(n_vocab: int, n_scores: int, params: Params) -> nn.Sequential:
     """(B, V) -> (B, C) scores"""
     sizes = [n_vocab, *params.hidden_sizes]
     hidden = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU(), nn.Dropout(params.dropout))]
-    return nn.Sequential(*hidden, nn.Linear(sizes[-1], n_classes))
+    return nn.Sequential(*hidden, nn.Linear(sizes[-1], n_scores))
 
 
 def multi_hot(documents: Documents | Split, rows: np.ndarray, n_vocab: int) -> np.ndarray:
@@ -78,8 +78,8 @@ def scores_of(model: nn.Module, documents: Documents | Split, n_vocab: int, para
 
 
 def probabilities_of(values: np.ndarray, offsets: np.ndarray, settings: dict, weights: dict[str, np.ndarray], run: Run) -> np.ndarray:
-    """(N, C) float32, from the model as an artifact keeps it."""
+    """(N, C) float32, as classifier.told, from the model as an artifact keeps it."""
     params, n_vocab = Params(**settings["params"]), len(settings["words"])
-    model = network(n_vocab, len(settings["classes"]), params)
+    model = network(n_vocab, classifier.outputs(settings["classes"], params.target), params)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    return classifier.probabilities(scores_of(model, Documents(values, offsets), n_vocab, params, run), params.target)
+    return classifier.told(scores_of(model, Documents(values, offsets), n_vocab, params, run), settings)

@@ -18,8 +18,8 @@ from scipy.special import softmax
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.kernels.bags import fit_margins, inverse_frequency, log_ratio, unit
-from pipelines.labels import publish
-from pipelines.linear import GramKnobs, documents, learn, margin_temperature, rows, unsettled
+from pipelines.labels import documents, publish
+from pipelines.linear import GramKnobs, learn, margin_temperature, rows, unsettled
 from pipelines.method import Run
 
 

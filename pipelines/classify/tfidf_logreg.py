@@ -15,8 +15,8 @@ from pydantic import Field
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.kernels.bags import class_probabilities, fit_logistic, fit_several, several_probabilities
-from pipelines.labels import publish
-from pipelines.linear import GramKnobs, documents, learn, rows, unsettled
+from pipelines.labels import documents, publish
+from pipelines.linear import GramKnobs, learn, rows, unsettled
 from pipelines.method import Run
 
 

@@ -27,7 +27,7 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.classifier import class_weights, first_vectors, judge_of, losses, probabilities
 from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
-from pipelines.labels import NO_CLASS, Split, classes_of, fewer, read, write, write_classes
+from pipelines.labels import NO_CLASS, Split, documents, write, write_classes
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, shuffled
 
@@ -47,20 +47,19 @@ class Params(classifier.TrainingKnobs):
 
     @model_validator(mode="after")
     def _of_one_class(self) -> Self:
-        if self.target == "several":
-            raise ValueError("target is one or ordinal: a node of a tree has one label")
+        if self.target in ("several", "number"):
+            raise ValueError("target is one or ordinal: a node of a tree is of one class")
         return self
 
 
 def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None = None) -> Predictions:
-    classes, words = classes_of(tokens, params.target), tokens.words()
+    words = tokens.words()
     if not any(word.startswith(OPEN) for word in words):
         raise Fault(
             f"{tokens.name}: none of its {len(words)} words is a bracket, so there are no trees. Take a source of method trees with text: tree, "
             "and tokenize it by method whitespace"
         )
-    train, valid, test = (read(tokens, split, classes, params.target) for split in ("train", "valid", "test"))
-    train = fewer(train, params.n_train, run.seed)
+    classes, train, valid, test = documents(tokens, params.n_train, run, params.target)
     trees = {split.name: trees_of(split.values, split.offsets, words, classes, split.doc_ids.to_pylist()) for split in (train, valid, test)}
     truth = labels_of(trees["train"], train, params)
     prepare(run)

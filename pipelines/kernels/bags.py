@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 
@@ -113,6 +113,22 @@ def fit_margins(
     # liblinear counts in int32
     x = csr_array((x.data, x.indices.astype(np.int32, copy=False), x.indptr.astype(np.int32, copy=False)), shape=x.shape)
     return _fitted(solver, x, class_ids)
+
+
+def fit_ridge(x: csr_array, y: np.ndarray, l2: float, tol: float, max_iter: int) -> tuple[dict[str, np.ndarray], bool]:
+    """(coefficients (1, F) float32 and intercept (1,) float64; whether the solver settled) of the numbers y, (N,), by scikit-learn's LSQR.
+
+    Args:
+        l2: times the squared coefficients, beside the sum of squared errors; > 0.
+    """
+    model = Ridge(alpha=l2, solver="lsqr", tol=tol, max_iter=max_iter).fit(x.astype(np.float64), y)
+    weights = {"coefficients": model.coef_[None].astype(np.float32), "intercept": np.array([model.intercept_])}
+    return weights, int(np.max(model.n_iter_)) < max_iter
+
+
+def ridge_numbers(x: csr_array, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """(N, 1) float32, of the weights that `fit_ridge` gave."""
+    return ((x @ weights["coefficients"].T).astype(np.float64) + weights["intercept"]).astype(np.float32)
 
 
 def _fitted(model: LogisticRegression | LinearSVC, x: csr_array | np.ndarray, class_ids: np.ndarray) -> tuple[dict[str, np.ndarray], bool]:

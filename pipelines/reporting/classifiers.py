@@ -25,6 +25,7 @@ SHOWN = 4  # documents of which attention is shown
 MOST_TOKENS = 120  # of such a document
 ALPHA = 0.05
 WORST = 3  # classes that a card names
+FURTHEST = 10  # documents whose number is furthest off, of each
 
 
 def confusions(lines: Lines) -> list[Block]:
@@ -86,6 +87,17 @@ def wrong(lines: Lines) -> list[Block]:
     return [table("Some answers that are wrong", lines, folded=True, wide=True)]
 
 
+def numbers(lines: Lines) -> list[Block]:
+    """The documents whose predicted numbers are furthest off."""
+    rows = []
+    for of, mine in grouped(lines, "of").items():
+        off = {it["doc_id"]: float(it["predicted"]) - float(it["actual"]) for it in mine}
+        furthest = sorted(mine, key=lambda it: -abs(off[it["doc_id"]]))[:FURTHEST]
+        rows += [[of, it["doc_id"], it["actual"], it["predicted"], off[it["doc_id"]]] for it in furthest]
+    told = f"of each the {FURTHEST}, among the documents of numbers.csv"
+    return [Block("Furthest off", told, heads=["of", "document", "actual", "predicted", "off by"], rows=rows, folded=True, wide=True)]
+
+
 def few_labels(lines: Lines) -> list[Block]:
     """Mean accuracy over the number of labels, a line for each way to learn."""
     ways: dict[str, dict[float, list[float]]] = {}
@@ -105,10 +117,11 @@ def few_labels(lines: Lines) -> list[Block]:
 
 
 def attention(predictions: Predictions) -> list[dict[str, Any]] | None:
-    """Words of some documents of valid, each with its share of the attention; None of a model that keeps none."""
+    """Words of some documents of valid, each with its share of the attention; None of a model that keeps none. A number has no p."""
     documents = grouped(read_csv(predictions.folder / "attention.csv"), "doc_id")
     if not documents:
         return None
+    of_numbers = predictions.answer() == "number"
     frame, probabilities = predictions.frame("valid")
     said = {
         row["doc_id"]: (row["label"], row["predicted"], float(p.max()))
@@ -122,7 +135,7 @@ def attention(predictions: Predictions) -> list[dict[str, Any]] | None:
         if doc_id in shown:
             label, predicted, p = said[doc_id]
             found.append({
-                "doc_id": doc_id, "label": label or "no label", "predicted": predicted, "p": p, "right": label == predicted,
+                "doc_id": doc_id, "label": label or "no label", "predicted": predicted, "p": None if of_numbers else p, "right": label == predicted,
                 "text": _weighed(words[:MOST_TOKENS]), "cut": max(len(words) - MOST_TOKENS, 0),
             })  # fmt: skip
     return found
@@ -147,15 +160,17 @@ def card(stage: Stage, stages: Sequence[Stage], tables: Tables, run: dict[str, A
         for row, (_, frame) in tables.items()
         for line in frame[frame["of"] == stage.key].to_dict("records")
     ]
+    of_numbers = stage.artifact.answer() == "number"
     return {
         "stage": stage,
         "made_of": [key for key in above_it if not key.startswith("corpus/")],
         "data": [_data(row, facts) for row, facts in corpora],
+        "of_numbers": of_numbers,
         "labels": sorted({label for _, facts in corpora for label in facts["classes"]}),
         "chosen": _chosen(stage),
         "knobs": knobs(stage),
         "figures": figures,
-        "limits": _limits(stage, tables, figures, corpora, tokens),
+        "limits": _limits(stage, tables, figures, [] if of_numbers else corpora, tokens),
         "readings": [row for row in run["readings"] if row.get("row") == f"classify/{stage.row}"],
     }
 
@@ -191,6 +206,8 @@ def _limits(stage: Stage, tables: Tables, figures: list[dict[str, Any]], corpora
     for (metric, on), share in value.items():
         if metric == "accuracy_majority" and (got := value.get(("accuracy", on))) is not None:
             told.append(f"Always saying the most frequent class is right in {share:.1%} of {on}; this one in {got:.1%}")
+        if metric == "rmse_mean" and (got := value.get(("rmse", on))) is not None:
+            told.append(f"Always saying the mean of {on} is off by {figure(share)} (rmse); this one by {figure(got)}")
         if metric == "calibration_error":
             told.append(f"Its confidence is off by {share:.3f} on average: that is to be known before a probability is acted on")
     told += _worst(stage, tables)

@@ -2,7 +2,7 @@
 
 # 1: higher is better, -1: lower is better, 0: neither
 METRICS: dict[str, tuple[int, str]] = {
-    "spearman": (1, "rank correlation with people's scores, pairs of known words only"),
+    "spearman": (1, "rank correlation with people's scores, pairs of known words only; or with the documents' numbers"),
     "spearman_all": (1, "as spearman, where a pair with an unknown word counts as similarity 0"),
     "spearman_composed": (1, "as spearman_all, with unknown words made of their letter n-grams"),
     "coverage": (1, "share of the set that could be asked"),
@@ -14,7 +14,11 @@ METRICS: dict[str, tuple[int, str]] = {
     "micro_f1": (1, "F1 over the answers to all classes together; where a document is of one, its accuracy"),
     "calibration_error": (-1, "mean distance of confidence from accuracy, in 15 bins of confidence"),
     "hamming_loss": (-1, "share of these answers that are wrong"),
-    "mean_absolute_error": (-1, "how far a rating is off"),
+    "mean_absolute_error": (-1, "how far a rating, or a number, is off"),
+    "rmse": (-1, "root of the mean squared error; large errors weigh more than in mean_absolute_error"),
+    "rmse_mean": (0, "that of always saying the mean"),
+    "mean_absolute_error_mean": (0, "that of always saying the mean"),
+    "pearson": (1, "correlation with the documents' numbers"),
     "quadratic_kappa": (1, "1 less the squared error over that of chance, of ratings"),
     "exact_match": (1, "share of texts that are right to the last character"),
     "character_errors": (-1, "edits that are needed, over the characters of the truth"),
@@ -30,7 +34,7 @@ METRICS: dict[str, tuple[int, str]] = {
     "recall_reranked": (1, "as recall, where the vectors order the best that the codings find"),
     "coherence": (1, "mean NPMI of a topic's top words"),
     "diversity": (1, "different words among all top words"),
-    "r_squared": (1, "share of the variance of what was held out that the probe foretells"),
+    "r_squared": (1, "share of the variance of what was held out that is foretold"),
     "accuracy_control": (0, "accuracy of the same probe on tags dealt out at random"),
     "selectivity": (1, "accuracy less that on tags dealt out at random"),
     "accuracy_gain": (1, "accuracy over the rival's, same draws"),
@@ -42,6 +46,7 @@ METRICS: dict[str, tuple[int, str]] = {
     "nearest_cosine": (0, "mean cosine of a word and its nearest neighbour"),
     "hubness": (-1, "skewness of how often a word is a neighbour; 0 is even"),
     "effect_size": (0, "of WEAT, in standard deviations of the targets' associations; 0 is no bias"),
+    "relative_norm_distance": (0, "how much further attributes lie from the first targets' mean than from the second's; 0 is no bias"),
     "p_value": (0, "share of the ways to part the targets that set them as far apart"),
     "purity": (1, "share of words of the most frequent category of their cluster"),
     "adjusted_rand": (1, "agreement of clusters and categories over pairs of words; chance gives 0"),

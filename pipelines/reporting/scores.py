@@ -104,7 +104,9 @@ def _best(among: pd.DataFrame) -> dict[str, Any]:
     """The best of what was scored by one figure on one set, and what its interval overlaps with."""
     order = (sign_of(among["metric"].iloc[0]) * among["value"]).sort_values(ascending=False, kind="stable").index
     first, others = among.loc[order[0]], among.loc[order[1:]]
-    overlap = others[(others["high"] >= first["low"]) & (others["low"] <= first["high"])]
+    # where draws did not differ there is no interval, and the figure itself has to lie in the other's
+    low, high = (among[end].astype(float).fillna(among["value"]) for end in ("low", "high"))
+    overlap = others[(high[order[1:]] >= low[order[0]]) & (low[order[1:]] <= high[order[0]]) & among["low"].notna().any()]
     return {
         **{key: first[key] for key in ("evaluation", "metric", "on", "of", "note")}, "value": float(first["value"]),
         "low": number(first["low"]), "high": number(first["high"]), "n": int(first["n"]),

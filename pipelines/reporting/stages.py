@@ -180,7 +180,7 @@ def _holds(artifact: Artifact) -> str:
         return f"{n:,} × {artifact.size}"
     if isinstance(artifact, Predictions):
         classes = f"{artifact.n_rows('classes')} classes"
-        told = {"one": classes, "several": f"{classes}, several a document", "text": "answers in texts"}
+        told = {"one": classes, "several": f"{classes}, several a document", "text": "answers in texts", "number": "answers in numbers"}
         return f"{n:,} documents, {told[artifact.answer()]}"
     if isinstance(artifact, Counts):
         return f"{n:,} pairs"

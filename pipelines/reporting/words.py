@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipelines import charts
 from pipelines.charts import MOST_WORDS
 from pipelines.reporting.block import Block, grouped, several, table
-from pipelines.reporting.classifiers import calibration, classes, confusions, entities, few_labels, mcnemar, wrong
+from pipelines.reporting.classifiers import calibration, classes, confusions, entities, few_labels, mcnemar, numbers, wrong
 from pipelines.reporting.stages import read_csv
 
 Lines = Sequence[dict[str, str]]
@@ -205,4 +205,5 @@ BESIDE: dict[str, Callable[[Lines], list[Block]]] = {
     "classes": classes,
     "entities": entities,
     "wrong": wrong,
+    "numbers": numbers,
 }

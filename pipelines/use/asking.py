@@ -68,12 +68,12 @@ def _table(file: Path, column: str) -> Iterator[str]:
 
 
 def answers(root: Path, row: str, given: Iterable[str], explain: bool = False) -> Iterator[dict[str, Any]]:
-    """Of each text: text, predicted, probabilities (class -> float; of a row whose answers are texts, one: probability), n_tokens,
-    unknown (how many of them the vocabulary has not).
+    """Of each text: text, predicted, probabilities (class -> float; of a row whose answers are texts, one: probability; of numbers, the
+    number), n_tokens, unknown (how many of them the vocabulary has not).
 
     Args:
-        explain: also `importance`, (token as it was written, by how much the most probable class falls without it), in the text's
-            order, and `attention` of a model that has some.
+        explain: also `importance`, (token as it was written, by how much the log-odds of the most probable class fall without it), in the text's
+            order, and `attention` of a model that has some. Of a row whose answers are numbers, by how much the number falls.
     """
     return told(Classifier(root, row), given, explain)
 
@@ -92,6 +92,8 @@ def told(classifier: Classifier, given: Iterable[str], explain: bool = False) ->
             found: dict[str, Any] = {"text": text, "predicted": predicted}
             if in_texts:
                 found["probability"] = round(float(p[i]), 6)
+            elif classifier.model.answer == "number":
+                found["number"] = float(predicted)
             else:
                 found["probabilities"] = {name: round(float(share), 6) for name, share in zip(classifier.classes, p[i], strict=True)}
             found |= {"n_tokens": len(ids), "unknown": int((ids == UNKNOWN_ID).sum())}
@@ -113,22 +115,26 @@ def _beside(written: list[str], figures: np.ndarray) -> list[tuple[str, float]]:
 
 def line(answer: dict[str, Any]) -> str:
     """For people: what is predicted, the most probable classes, the text, and the words that it hangs on."""
-    best = sorted(answer.get("probabilities", {"probability": answer.get("probability")}).items(), key=lambda it: -it[1])[:SHOWN]
+    shares = {} if "number" in answer else answer.get("probabilities", {"probability": answer.get("probability")})
+    best = sorted(shares.items(), key=lambda it: -it[1])[:SHOWN]
     text = " ".join(answer["text"].split())
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    unknown = f"; {answer['unknown']} of {answer['n_tokens']} tokens are unknown" if 2 * answer["unknown"] >= answer["n_tokens"] else ""
-    parts = [f"{answer['predicted'] or 'none'}  ({', '.join(f'{name} {share:.3f}' for name, share in best)}{unknown})  {text}"]
+    beside = [", ".join(f"{name} {share:.3f}" for name, share in best)] if best else []
+    if 2 * answer["unknown"] >= answer["n_tokens"]:
+        beside.append(f"{answer['unknown']} of {answer['n_tokens']} tokens are unknown")
+    parts = ["  ".join([answer["predicted"] or "none", *([f"({'; '.join(beside)})"] if beside else []), text])]
+    form = "+.3g" if "number" in answer else "+.2f"  # a number has a scale of its own
     for what, title in (("importance", "hangs on"), ("attention", "looks at")):
         if answer.get(what):
             most = sorted(answer[what], key=lambda it: -abs(it[1]))[:WORDS]
             parts.append(
-                f"  {title} {', '.join(f'{token} {figure:+.3f}' if what == 'importance' else f'{token} {figure:.3f}' for token, figure in most)}"
+                f"  {title} {', '.join(f'{token} {figure:{form}}' if what == 'importance' else f'{token} {figure:.3f}' for token, figure in most)}"
             )
     return "\n".join(parts)
 
 
 def write(found: Iterable[dict[str, Any]], file: Path) -> int:
-    """A Parquet file of text, predicted, and a column for each class's probability; how many rows. Raises Fault."""
+    """A Parquet file of text, predicted, and a column for each class's probability, or the number; how many rows. Raises Fault."""
     if file.suffix != ".parquet":
         raise Fault(f"{file} ends in {file.suffix or 'nothing'!r}; answers are written to *.parquet")
     if not file.parent.is_dir():
@@ -137,10 +143,13 @@ def write(found: Iterable[dict[str, Any]], file: Path) -> int:
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=file.parent) as aside:
         writer = None
         for part in _batched(found, BATCH):
-            names = part[0].get("probabilities", {"probability": None})
-            shares = {
-                f"p({name})": pa.array([answer.get("probabilities", answer)[name] for answer in part], pa.float32()) for name in names
-            }
+            if "number" in part[0]:
+                shares = {"number": pa.array([answer["number"] for answer in part], pa.float32())}
+            else:
+                names = part[0].get("probabilities", {"probability": None})
+                shares = {
+                    f"p({name})": pa.array([answer.get("probabilities", answer)[name] for answer in part], pa.float32()) for name in names
+                }
             table = pa.table({key: [answer[key] for answer in part] for key in ("text", "predicted")} | shares)
             writer = writer or pq.ParquetWriter(Path(aside) / file.name, table.schema, compression="zstd")
             writer.write_table(table)

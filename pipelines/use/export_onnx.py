@@ -4,6 +4,7 @@
                               text's end is not looked at
               lengths         (B,) int64, tokens of each
     output    probabilities   (B, C) float32; the file's metadata name the classes, as JSON, and the row
+              numbers         in its place, (B, 1) float32, of a row whose answers are such
 
 Rows are written operator by operator, and not by torch's exporter: of torch 2.13 it freezes the length of the texts in readers of both
 directions, while ONNX's own LSTM, GRU and RNN take the lengths of the texts. N-grams are counted by TfIdfVectorizer, for which all
@@ -27,7 +28,7 @@ from pipelines.use.predict import Classifier, Model
 
 OPSET, IR = 18, 9  # of 2023, so that older runtimes read it
 LARGEST = 2**31 - 2**20  # bytes of weights; protobuf holds no more
-TOLERANCE = 1e-4  # of a probability
+TOLERANCE = 1e-4  # of a probability; of a number, as a share of the largest
 ASKED, LONGEST = 16, 40  # texts that it is tried on, and their tokens at most
 GATES = {"LSTM": [0, 3, 1, 2], "GRU": [1, 0, 2], "RNN": [0]}  # ONNX's order, as places in torch's
 WORDS = 1024  # words at a time
@@ -106,7 +107,7 @@ def write(root: Path, asked: Classifier, file: Path) -> None:
     g = Graph()
     ids, lengths = _tidy(g)
     said = probabilities(g, asked.model, ids, lengths, root)
-    g.nodes.append(onnx.helper.make_node("Identity", [said], ["probabilities"]))
+    g.nodes.append(onnx.helper.make_node("Identity", [said], [output(asked.model)]))
     if sum(it.nbytes for it in g.weights.values()) > LARGEST:
         raise TooLarge(
             f"classify.{row}: its weights are more than the 2 GB that a file *.onnx holds. Export it as *.hf, or lower max_vocab"
@@ -116,7 +117,7 @@ def write(root: Path, asked: Classifier, file: Path) -> None:
         g.nodes,
         row,
         [kind("ids", whole, ["texts", "tokens"]), kind("lengths", whole, ["texts"])],
-        [kind("probabilities", onnx.TensorProto.FLOAT, ["texts", len(asked.classes)])],
+        [kind(output(asked.model), onnx.TensorProto.FLOAT, ["texts", len(asked.classes) or 1])],
         [onnx.numpy_helper.from_array(array, name) for name, array in g.weights.items()],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="wordloom")
@@ -124,6 +125,11 @@ def write(root: Path, asked: Classifier, file: Path) -> None:
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, str(file))
     _try(runtime, file, asked)
+
+
+def output(model: Model) -> str:
+    """What the graph's output is called."""
+    return "numbers" if model.answer == "number" else "probabilities"
 
 
 def there() -> bool:
@@ -157,9 +163,9 @@ def _try(runtime: Any, file: Path, asked: Classifier) -> None:
     expected = asked.model.probabilities(values, np.concatenate([[0], np.cumsum(lengths)]), asked.run)
     (said,) = session(runtime, file).run(None, {"ids": ids, "lengths": lengths})
     away = float(np.abs(said - expected).max())
-    if not away <= TOLERANCE:
+    if not away <= TOLERANCE * (np.abs(expected).max() if asked.model.answer == "number" else 1):
         raise Fault(
-            f"{file.name} gives probabilities up to {away:.2g} from those of classify.{asked.model.row.name}, which is not the same model. "
+            f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, which is not the same model. "
             "Please report it, with the row's knobs; until then export it as *.hf"
         )
 
@@ -171,7 +177,7 @@ def _tidy(g: Graph) -> tuple[str, str]:
 
 
 def probabilities(g: Graph, model: Model, ids: str, lengths: str, root: Path) -> str:
-    """(B, C). Raises Fault for a row that cannot be written as a graph."""
+    """(B, C); of a row whose answers are numbers (B, 1), these. Raises Fault for a row that cannot be written as a graph."""
     name = model.row.method.name
     settings, weights = model.kept
     if model.members:
@@ -197,8 +203,14 @@ def probabilities(g: Graph, model: Model, ids: str, lengths: str, root: Path) ->
     make = functools.partial(model.method.Hybrid, settings["words"]) if name == "hybrid" else asked.args[0]
     network = classifier.rebuild(make, model.method.Params, settings, weights)
     ids, lengths = _cut(g, ids, lengths, knobs["max_tokens"], knobs["keep"])
-    scores = NETWORKS.get(name, recurrent)(g, network, ids, lengths)
-    return g("Sigmoid", scores) if knobs["target"] == "several" else g("Softmax", scores, axis=1)
+    return _told(g, NETWORKS.get(name, recurrent)(g, network, ids, lengths), settings)
+
+
+def _told(g: Graph, scores: str, settings: dict[str, Any]) -> str:
+    """As classifier.told."""
+    if settings["params"]["target"] == "number":
+        return g("Add", g("Mul", scores, number(settings["label_spread"])), number(settings["label_mean"]))
+    return g("Sigmoid", scores) if settings["params"]["target"] == "several" else g("Softmax", scores, axis=1)
 
 
 def can(method: str, knobs: dict[str, Any]) -> bool:
@@ -333,7 +345,7 @@ def _multihot(g: Graph, model: Model, ids: str, lengths: str) -> str:
             weight[:, 0] = 0  # the unknown token is no word
         x = g.linear(x, weight, weights[f"{name}.bias"])
         x = g("Relu", x) if i + 1 < n_layers else x
-    return g("Sigmoid", x) if settings["params"]["target"] == "several" else g("Softmax", x, axis=1)
+    return _told(g, x, settings)
 
 
 def _marks(g: Graph, columns: str, n: int) -> str:
@@ -394,6 +406,8 @@ def _nb_svm(g: Graph, model: Model, ids: str, lengths: str) -> str:
 def _decided(g: Graph, x: str, weights: dict[str, np.ndarray], target: str = "one") -> str:
     coefficients = weights["coefficients"].astype(np.float32)
     scores = g.linear(x, coefficients, weights["intercept"].astype(np.float32))
+    if target == "number":
+        return scores
     return g("Sigmoid", scores) if target == "several" else g("Softmax", _two(g, scores, len(coefficients)), axis=1)
 
 
@@ -483,7 +497,7 @@ def _ensemble(g: Graph, told: list[str], settings: dict, weights: dict[str, np.n
 
 
 GRAPHS: dict[str, Callable[[Graph, Model, str, str], str]] = {  # -> probabilities
-    "tfidf_logreg": _linear, "linear_svm": _linear, "nb_svm": _nb_svm, "mean_vectors": _mean_vectors, "fasttext_like": _fasttext_like,
+    "tfidf_logreg": _linear, "tfidf_ridge": _linear, "linear_svm": _linear, "nb_svm": _nb_svm, "mean_vectors": _mean_vectors, "fasttext_like": _fasttext_like,
     "multihot_mlp": _multihot, "majority": _majority,
 }  # fmt: skip
 NETWORKS: dict[str, Callable[[Graph, Any, str, str], str]] = {"cnn": _cnn, "char_cnn": _char_cnn, "flat_mlp": _flat}  # -> scores

@@ -105,9 +105,11 @@ def classifier(source: tuple[Path, str], folder: Path) -> None:
     if row in export_onnx.exportable(root) and export_onnx.there():
         with contextlib.suppress(export_onnx.TooLarge):
             export_onnx.write(root, asked, folder / "model.onnx")
-            use = WITH_ONNX
+            use = WITH_ONNX.replace("probabilities", export_onnx.output(asked.model))
     knobs = asked.model.row.knobs.model_dump()
     limits = [f"It knows the classes {_listed(asked.classes)}; a text of none of them is called one of them all the same."]
+    if asked.model.answer == "number":
+        limits = ["Its answers are numbers, without a word of how sure it is of them."]
     if asked.model.answer == "several":
         limits = [f"It knows the classes {_listed(asked.classes)}, and no other."]
     if asked.model.answer == "text":
@@ -120,7 +122,9 @@ def classifier(source: tuple[Path, str], folder: Path) -> None:
         "Choices, such as when training ended, were made on the validation split, so its scores there are a little too good.",
     ]
     facts = {"tags": [asked.model.row.method.name], "pipeline_tag": "text-classification"}
-    what = "A classifier of texts." if asked.model.answer != "text" else "It answers texts by texts."
+    what = {"text": "It answers texts by texts.", "number": "It answers texts by numbers."}.get(
+        asked.model.answer, "A classifier of texts."
+    )
     (folder / "README.md").write_text(card(root, asked.model.row, what, use, limits, facts, "text-classification"), encoding="utf-8")
 
 

@@ -2,8 +2,9 @@
 
 reads   predictions   of any row of classify whose inputs come down to one row of tokens; and that row's tokenizer.json
 
-Nothing that it was trained on is needed. The importance of a token is how much less probable the predicted class is to the classifier when
-that token is unknown (Li, Monroe, Jurafsky 2016, who call it erasure).
+Nothing that it was trained on is needed. The importance of a token is by how much the log-odds of the predicted class, log(p / (1 - p)), fall
+when that token is unknown: erasure (Li, Monroe, Jurafsky 2016, of log-likelihoods), by a measure that still tells words apart where the
+classifier is certain, and no probability moves. Of a number it is by how much that falls.
 """
 
 import importlib
@@ -12,13 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import layout, params
-from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions
+from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions, as_label
 from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.use.cutting import Cut, Cutter
 
 LONGEST = 2**20  # tokens that are read at a time, of copies of a text
+LEAST = 1e-37  # no probability counts as less: about the smallest that float32 holds
+NEXT_TO_ONE = 2.0**-24  # what a float32 that is 1 may have been short of it, at most
 
 
 class Classifier:
@@ -46,7 +49,7 @@ class Classifier:
                 )
 
     def probabilities(self, cut: Cut) -> np.ndarray:
-        """(n, C) float32"""
+        """(n, C) float32; of a row whose answers are numbers (n, 1), these."""
         return self.model.probabilities(cut.values, cut.offsets, self.run)
 
     def texts(self, cut: Cut) -> tuple[list[str], np.ndarray]:
@@ -54,13 +57,15 @@ class Classifier:
         return self.model.method.texts_of(cut.values, cut.offsets, *self.model.kept, self.run)
 
     def names(self, probabilities: np.ndarray) -> list[str]:
-        """What is predicted: the most probable class, or all of several that are more probable than not."""
+        """What is predicted: the most probable class, all of several that are more probable than not, or the number."""
+        if self.model.answer == "number":
+            return [as_label(number) for number in probabilities[:, 0]]
         if self.model.answer == "several":
             return [SEPARATOR.join(self.classes[i] for i in np.flatnonzero(row >= SHOWN_FROM)) for row in probabilities]
         return [self.classes[i] for i in probabilities.argmax(axis=1)]
 
     def importance(self, cut: Cut, text: int) -> np.ndarray:
-        """(n_tokens,) float32: by how much the most probable class of one text falls when a token is unknown."""
+        """(n_tokens,) float64: by how much the log-odds of one text's most probable class fall when a token is unknown, or the number does."""
         ids = cut.values[cut.offsets[text] : cut.offsets[text + 1]]
         n_rows = max(LONGEST // max(len(ids), 1), 1)
         parts = []
@@ -71,13 +76,27 @@ class Classifier:
             without[gone - start, gone] = UNKNOWN_ID
             parts.append(self.model.probabilities(without.ravel(), np.arange(len(at) + 1) * len(ids), self.run))
         p = np.concatenate(parts)
-        most = p[-1].argmax()
-        return p[-1, most] - p[:-1, most]
+        if self.model.answer == "number":
+            worth = p[:, 0].astype(np.float64)
+        else:
+            worth = log_odds(p, int(p[-1].argmax()), self.model.answer == "several")
+        return worth[-1] - worth[:-1]
 
     def attention(self, cut: Cut) -> list[np.ndarray] | None:
         """(n_tokens,) float32 for each text, summing to 1; None of a model that has none."""
         explain = getattr(self.model.method, "explain", None)
         return explain and explain(cut.values, cut.offsets, *self.model.kept, self.run)
+
+
+def log_odds(p: np.ndarray, of: int, alone: bool = False) -> np.ndarray:
+    """(n,) float64 of column `of` of (n, C) probabilities, against the others' sum: next to 1, one less a float32 has no digit left.
+
+    Args:
+        alone: the classes are answers of their own, whose probabilities do not sum to 1.
+    """
+    mine = p[:, of].astype(np.float64)
+    others = np.maximum(1 - mine, NEXT_TO_ONE) if alone or p.shape[1] == 1 else np.delete(p, of, axis=1).sum(axis=1, dtype=np.float64)
+    return np.log(np.maximum(mine, LEAST)) - np.log(np.maximum(others, LEAST))
 
 
 class Model:
@@ -108,7 +127,7 @@ class Model:
         return [words for member in self.members for words in member.vocabularies()] if self.members else [self.kept[0]["words"]]
 
     def probabilities(self, values: np.ndarray, offsets: np.ndarray, run: Run) -> np.ndarray:
-        """(n, C) float32 of the documents values[offsets[i]:offsets[i + 1]]."""
+        """(n, C) float32 of the documents values[offsets[i]:offsets[i + 1]]; of a row whose answers are numbers (n, 1), these."""
         if self.members:
             return self.method.combined([member.probabilities(values, offsets, run) for member in self.members], *self.kept)
         try:

@@ -102,7 +102,7 @@ class Project:
         return DataFrame([hit.record() for hit in search(self.root, row, query, at_least_one(k), approximate)], columns=list(Hit._fields))
 
     def predict(self, row: str, texts: str | Iterable[str]) -> "pd.DataFrame":
-        """What a row of classify says of texts: text, predicted, and a column p(CLASS) for each class.
+        """What a row of classify says of texts: text, predicted, and a column p(CLASS) for each class, or number.
 
         >>> project.predict("tfidf", ["the crew of the boat sees fish", "a horse in the barn"]).predicted.tolist()
         ['sea', 'farm']
@@ -115,7 +115,7 @@ class Project:
         for strange in (text for text in texts if not isinstance(text, str)):
             raise Fault(f"a text is {strange!r}, of type {type(strange).__name__}; texts are str")
         lines = [
-            {key: it[key] for key in ("text", "predicted", "probability") if key in it}
+            {key: it[key] for key in ("text", "predicted", "number", "probability") if key in it}
             | {f"p({name})": share for name, share in it.get("probabilities", {}).items()}
             for it in answers(self.root, row, texts)
         ]

@@ -140,6 +140,20 @@ def test_a_text_has_a_probability_of_its_own_and_no_classes(tmp_path):
     assert out.artifact.answer() == "text"
 
 
+@pytest.mark.parametrize(
+    ("predicted", "closed"), [("2.5", []), ("nan", ["known_class"]), ("1e39", ["known_class"]), ("two", ["known_class"])]
+)
+def test_a_number_has_no_classes_and_has_to_be_finite(tmp_path, predicted, closed):
+    with Run(tmp_path / "p").open(Predictions) as out:
+        out.append("classes", class_id=[], label=[])
+        out.append(
+            doc_id=["a", "b"], split=["valid", "test"], answer=["number"] * 2, label=["3", None], predicted=["-0.5", predicted],
+            probabilities=np.ones((2, 1), np.float32),
+        )  # fmt: skip
+    assert closing(out.artifact) == closed
+    assert out.artifact.answer() == "number"
+
+
 def test_one_class_for_all_is_a_warning(tmp_path):
     result = failing(predictions(tmp_path / "p", [("valid", "neg", [0.9, 0.1])] * 5))["one_class"]
     assert (result["severity"], result["examples"]) == ("warn", [{"predicted": "neg", "share": 1.0}])

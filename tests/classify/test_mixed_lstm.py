@@ -149,8 +149,9 @@ def test_without_texts_without_labels_it_says_so_and_learns(tmp_path, capsys):
 
 
 def test_one_class_and_several_at_once_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="must be one or ordinal"):
-        Params(target="several")
+    for target in ("several", "number"):
+        with pytest.raises(ValueError, match="must be one or ordinal"):
+            Params(target=target)
     documents = [(split, "x", ids) for split, _, ids in topics(8, 4, 4)]
     with pytest.raises(Fault, match="are of one class, 'x'"):
         classify(labelled(tmp_path / "t", documents, WORDS), Params(**SMALL), Run(tmp_path / "p"))

@@ -66,7 +66,8 @@ def test_a_label_that_is_none_of_the_classes_is_left_out_and_without_any_other_t
         classify(given, Params(), Run(tmp_path / "p"))
 
 
-def test_answers_that_are_not_one_class_are_refused(tmp_path):
-    given = predictions(tmp_path / "g", np.full((1, 3), 0.2), ["valid"], ["a"], answer="several")
-    with pytest.raises(Fault, match="predictions/g: its answers are several"):
+@pytest.mark.parametrize("answer", ["several", "number"])
+def test_answers_that_are_not_one_class_are_refused(tmp_path, answer):
+    given = predictions(tmp_path / "g", np.full((1, 3), 0.2), ["valid"], ["a"], answer=answer)
+    with pytest.raises(Fault, match=f"predictions/g: its answers are {answer}"):
         classify(given, Params(), Run(tmp_path / "p"))

@@ -173,9 +173,10 @@ def test_tokens_without_brackets_are_a_fault(tmp_path):
         classify(toy, SMALL, Run(tmp_path / "p"))
 
 
-def test_several_labels_are_refused():
+@pytest.mark.parametrize("target", ["several", "number"])
+def test_several_labels_and_numbers_are_refused(target):
     with pytest.raises(ValidationError, match="target is one or ordinal"):
-        Params(target="several")
+        Params(target=target)
 
 
 def test_frozen_vectors_stay_as_given(tmp_path):

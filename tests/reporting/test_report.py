@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines import layout
@@ -16,10 +17,10 @@ from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.cooccur import documents as bags
-from pipelines.evaluate import classification
+from pipelines.evaluate import classification, regression
 from pipelines.method import Run
 from pipelines.reporting.report import gather, n_readings, page, report
-from pipelines.reporting.scores import bake_offs, tables_of, winners
+from pipelines.reporting.scores import _best, bake_offs, tables_of, winners
 from pipelines.reporting.stages import _holds
 from pipelines.reporting.text import markdown, terminal
 
@@ -634,3 +635,40 @@ def test_attention_is_told_of_documents_of_valid_with_what_was_said_of_them(whol
     assert 'style="--w: 0.33" title="25.0% of the attention">sea</span>' in text
     assert "secret" not in text
     assert Page(text).scripts == 1
+
+
+def test_a_row_that_answers_with_numbers_is_shown_with_them_and_without_classes(whole, tmp_path):
+    root = tmp_path / "numbers"
+    shutil.copytree(whole, root)
+    for noun, row in (("predictions", "lstm"), ("scores", "classification")):
+        shutil.rmtree(root / layout.artifact(noun, row))
+    with Run(root / layout.artifact("predictions", "lstm")).open(Predictions) as out:
+        out.append("classes", class_id=[], label=[])
+        out.append(
+            doc_id=list("abc"), split=["valid"] * 3, answer=["number"] * 3, label=["1", "2", "3"], predicted=["2", "2", "5"],
+            probabilities=np.ones((3, 1), np.float32),
+        )  # fmt: skip
+        out.csv("attention", [{"doc_id": "b", "place": 0, "token": "sea", "weight": 1.0}])
+    numbers = Predictions(root / layout.artifact("predictions", "lstm"))
+    regression.evaluate([numbers], regression.Params(), Run(root / layout.artifact("scores", "classification"), seed=1))
+    run = gather(root)
+    card = next(it for it in run["cards"] if it["stage"].row == "lstm")
+    assert card["stage"].holds == "3 documents, answers in numbers"
+    assert "Always saying the mean of valid is off by 0.816 (rmse); this one by 1.291" in card["limits"]
+    assert not any("smallest class" in line for line in card["limits"])
+    text = page(run)
+    assert "<h4>b · is 2, taken for 2</h4>" in text
+    assert "<dt>Labels<dd>numbers" in text
+    furthest = text[text.index("Furthest off") :]
+    assert [furthest.index(f"<td>{doc_id}") for doc_id in "cab"] == sorted(furthest.index(f"<td>{doc_id}") for doc_id in "cab")
+
+
+def test_a_figure_whose_draws_did_not_differ_cannot_be_told_from_one_whose_interval_holds_it():
+    """0.9 without an interval is told from 0.5, whose interval ends below it, and not from 0.8."""
+    rows = [("a", 0.9, None, None), ("b", 0.8, 0.7, 0.95), ("c", 0.5, 0.4, 0.6)]
+    among = pd.DataFrame([
+        {"of": of, "value": value, "low": low, "high": high, "evaluation": "e", "metric": "accuracy", "on": "valid", "note": "", "n": 9}
+        for of, value, low, high in rows
+    ])  # fmt: skip
+    assert _best(among)["overlap"] == ["b"]
+    assert _best(among.assign(low=None, high=None, value=0.9))["overlap"] == []  # where no figure has an interval, none is compared

@@ -83,6 +83,16 @@ def test_several_classes_ratings_and_texts_are_scored_as_evaluate_scores_them(tm
     assert "perplexity" not in found
 
 
+def test_numbers_are_scored_as_evaluate_scores_them_and_labels_that_are_none_are_named(tmp_path):
+    made = answered(tmp_path / "n", "number", ["2", "2", "5"], np.ones((3, 1)))
+    found = {row["metric"]: row for row in score_test(made, make_corpus(tmp_path / "c", ["", "", "1", "2", "3"]), seed=1)}
+    assert list(found) == ["rmse", "mean_absolute_error", "r_squared", "pearson", "spearman"]
+    assert found["rmse"]["value"] == pytest.approx((5 / 3) ** 0.5)
+    assert found["rmse"]["n"] == 3
+    with pytest.raises(Fault, match="predictions/n answers with numbers, and 1 of 3 labels are none that is finite, first 'b'"):
+        score_test(made, make_corpus(tmp_path / "d", ["", "", "1", "b", "3"]), seed=1)
+
+
 def test_of_a_language_model_the_perplexity_is_read_whatever_the_labels(tmp_path):
     made = answered(tmp_path / "p", "text", ["a", "b", "c"], [[0.5], [0.25], [0.125]], settings={"model": "next_word", "perplexity": True})
     (row,) = score_test(made, make_corpus(tmp_path / "c", [None] * 5), seed=1)

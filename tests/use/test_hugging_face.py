@@ -61,6 +61,20 @@ def test_a_classifiers_folder_answers_without_wordloom(exported, tmp_path, monke
     assert all((weights[name] == kept[name]).all() for name in kept)
 
 
+@pytest.mark.parametrize("onnx", [True, False])
+def test_a_row_that_answers_with_numbers_has_an_example_that_does(exported, tmp_path, monkeypatch, onnx):
+    monkeypatch.setattr(export_onnx, "there", lambda: onnx)
+    (folder,) = export(exported, "model", "ridge", tmp_path / "mine.hf")
+    asked = Classifier(exported, "ridge")
+    told = run_example(folder, monkeypatch)["numbers" if onnx else "answers"]
+    assert told == pytest.approx(asked.probabilities(asked.cutter.cut(TEXTS)), rel=1e-5)
+    assert json.loads((folder / "config.json").read_text())["answer"] == "number"
+    found = ModelCard.load(folder / "README.md")
+    assert {"rmse", "r_squared", "rmse_mean"} <= {it.metric_type for it in found.data.eval_results}
+    assert "It answers texts by numbers." in found.text
+    assert "It knows the classes" not in found.text
+
+
 @pytest.mark.parametrize("row", ["components", "tagger"])
 def test_a_row_that_is_no_onnx_graph_is_asked_by_its_page(exported, tmp_path, monkeypatch, row):
     (folder,) = export(exported, "model", row, tmp_path / "mine.hf")

@@ -14,21 +14,27 @@ from typer.testing import CliRunner
 from flows import __main__ as command
 from flows import asking
 from pipelines import layout
-from pipelines.artifacts.predictions import Predictions
+from pipelines.artifacts.predictions import Predictions, as_label
 from pipelines.errors import Fault
-from pipelines.use.asking import answers, texts, write
-from pipelines.use.predict import Classifier, continued
+from pipelines.use.asking import answers, line, texts, write
+from pipelines.use.predict import Classifier, continued, log_odds
 from tests.rows import run_all
 
 PARAMS = """
 run: {seed: 1, threads: 1}
-ingest: {tiny: {method: csv, source: SOURCE, id: id, split: split, html: true}}
-tokenize: {words: {method: words, corpus: tiny, min_count: 2}}
+ingest:
+  tiny: {method: csv, source: SOURCE/notices.csv, id: id, split: split, html: true}
+  catch: {method: csv, source: SOURCE/catch.csv, id: id, split: split}
+tokenize:
+  words: {method: words, corpus: tiny, min_count: 2}
+  catch: {method: words, corpus: catch, min_count: 2}
 classify:
   lstm: {method: lstm, tokens: words, vector_size: 16, hidden_size: 16, epochs: 12, lr: 0.02, dropout: 0.1}
   tfidf: {method: tfidf_logreg, tokens: words, min_df: 1}
   average: {method: ensemble, predictions: [lstm, calibrated]}
   calibrated: {method: temperature, predictions: tfidf}
+  ridge: {method: tfidf_ridge, tokens: catch, weighting: counts, sublinear: false, normalise: false, ngrams: 1, l2: 0.1}
+  gru-number: {method: gru, tokens: catch, target: number, vector_size: 8, hidden_size: 8, epochs: 2}
   attentive: {method: lstm_attention, tokens: words, vector_size: 16, hidden_size: 8, epochs: 2}
   next-word: {method: next_word, tokens: words, vector_size: 16, hidden_size: 16, batch_size: 4, epochs: 20, patience: 20, lr: 0.02}
 """
@@ -39,7 +45,7 @@ NOTICES = Path("tests/tiny/notices.csv").absolute()
 def project(tmp_path_factory):
     """Not to be written to."""
     root = tmp_path_factory.mktemp("project")
-    (root / "params.yaml").write_text(PARAMS.replace("SOURCE", str(NOTICES)))
+    (root / "params.yaml").write_text(PARAMS.replace("SOURCE", str(NOTICES.parent)))
     run_all(root / "params.yaml", root / "rows")
     for noun in ("corpus", "tokens", "predictions"):
         for row in (root / "rows" / noun).iterdir():
@@ -64,6 +70,36 @@ def test_of_a_text_it_says_what_it_said_of_the_document(project, row):
     assert classifier.names(again) == frame["predicted"].tolist()
 
 
+@pytest.mark.parametrize("row", ["ridge", "gru-number"])
+def test_of_a_text_it_says_the_number_that_it_said_of_the_document(project, row):
+    frame, _ = Predictions(project / layout.artifact("predictions", row)).frame("valid")
+    said = list(answers(project, row, held_out()["text"].tolist()))
+    assert [it["number"] for it in said] == pytest.approx(frame["predicted"].astype(float).tolist(), rel=1e-5)
+    assert [it["predicted"] for it in said] == [as_label(it["number"]) for it in said]
+    assert "probabilities" not in said[0]
+
+
+def test_what_a_word_is_worth_to_a_number_is_how_much_the_number_falls_without_it(project):
+    (found,) = answers(project, "ridge", ["boat horse fish"], explain=True)
+    weights = Predictions(project / layout.artifact("predictions", "ridge")).model()[1]
+    worth = dict(zip(weights["grams1"].tolist(), weights["coefficients"][0].tolist(), strict=True))
+    ids = Classifier(project, "ridge").cutter.cut(["boat horse fish"]).values.tolist()
+    assert [figure for _, figure in found["importance"]] == pytest.approx([worth[i] for i in ids], abs=1e-4)
+    assert found["importance"][0][1] > 0 > found["importance"][1][1]
+    first, second = line(found).splitlines()
+    assert first == f"{found['predicted']}  boat horse fish"
+    assert second.startswith("  hangs on ")
+    (unknown,) = answers(project, "ridge", ["xyzzy"])
+    assert line(unknown) == f"{unknown['predicted']}  (1 of 1 tokens are unknown)  xyzzy"
+
+
+def test_numbers_go_to_a_table(project, tmp_path):
+    assert write(answers(project, "ridge", ["boat", "horse"]), tmp_path / "a.parquet") == 2
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table.column_names == ["text", "predicted", "number"]
+    assert table.column("number").to_pylist() == pytest.approx([it["number"] for it in answers(project, "ridge", ["boat", "horse"])])
+
+
 def test_nothing_that_it_was_trained_on_is_needed(project, tmp_path):
     bare = shutil.copytree(
         project, tmp_path / "p", ignore=shutil.ignore_patterns("rows", "tokens.parquet", "corpus.parquet", "vocab.parquet")
@@ -86,6 +122,30 @@ def test_the_words_of_the_class_are_those_it_hangs_on_and_unknown_ones_are_not(p
     assert list(importance) == ["Xyzzy", "harbour", "xyzzy", "fish"]
     assert importance["xyzzy"] == 0
     assert min(importance["harbour"], importance["fish"]) > 0
+
+
+def test_importance_is_in_log_odds_so_that_a_classifier_that_is_certain_still_tells_words_apart(project, monkeypatch):
+    classifier = Classifier(project, "tfidf")
+    cut = classifier.cutter.cut(["the harbour fish"])
+    unknown = [cut.values.copy() for _ in range(3)]
+    for i, ids in enumerate(unknown):
+        ids[i] = 0
+    asked = np.concatenate([*unknown, cut.values])
+    p = classifier.model.probabilities(asked, np.arange(5) * 3, classifier.run).astype(np.float64)
+    odds = np.log(p[:, 1] / p[:, 0])  # sea over farm
+    assert classifier.importance(cut, 0) == pytest.approx(odds[3] - odds[:3], abs=1e-4)
+    # of words worth 2, 1 and 0 to a classifier whose margin is 40: in probabilities all of them are worth nothing
+    margin = np.array([38.0, 39, 40, 40])
+    sure = np.stack([np.exp(-margin), 1 / (1 + np.exp(-margin))], axis=1).astype(np.float32)
+    assert len(set(sure[:, 1].tolist())) == 1
+    monkeypatch.setattr(classifier.model, "probabilities", lambda *_: sure)
+    assert classifier.importance(cut, 0) == pytest.approx([2, 1, 0], abs=1e-5)
+
+
+def test_log_odds_of_classes_that_are_answers_of_their_own_are_finite():
+    p = np.float32([[0.5, 0.9], [0.75, 0.9], [1, 0], [0, 1]])
+    assert log_odds(p, 0, alone=True)[:3] == pytest.approx([0, np.log(3), 24 * np.log(2)])
+    assert np.isfinite(log_odds(p, 0)).all()
 
 
 def test_attention_is_shown_beside_what_words_are_worth(project):
