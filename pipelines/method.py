@@ -32,6 +32,7 @@ R = TypeVar("R")
 # how far above the loss before the first step a training may be on its way, and at its end. On texts of 240 tokens rates twice the
 # usual ones rose to 3.3 of it and ended at .5; with the usual batch none that stayed finite ended above 1.1, but for softmax
 RISES, ENDS = 4.0, 1.5
+PLATEAU = 3  # epochs; a single one without a gain may be chance
 LOSSES = 3  # so often are the values that a map shares sent again, after a worker of a cluster died with them
 
 
@@ -183,6 +184,7 @@ class Run:
             loss: of the epoch until now.
             untrained: the loss before the first step.
             at: the step.
+            lr: the rate there.
             usual: a learning rate that serves most texts.
             last: whether the training ends here.
 
@@ -196,16 +198,24 @@ class Run:
         good = [point for point in self.curve if max(point["loss"], point.get("valid_loss", 0.0)) < untrained * ENDS]
         kept = f"the last good epoch is {good[-1]['epoch']:.0f}, loss {good[-1]['loss']:.4g}" if good else "no epoch ended well"
         where = f" (checkpoint in {self.checkpoint.folder})" if good and self.checkpoint.folder else ""
-        raise Fault(
-            f"{self.name}: the loss is {was}, in {at}, with lr {lr:.4g}; {kept}{where}. Lower lr ({usual} is usual); with another lr it begins anew"
-        )
+        lower = f"Lower lr ({usual} is usual)" if usual <= lr / 2 else f"Lower lr, say to a quarter, {lr / 4:.2g}"
+        raise Fault(f"{self.name}: the loss is {was}, in {at}, with lr {lr:.4g}; {kept}{where}. {lower}; with another lr it begins anew")
 
     def stalled(self, least_gain: float) -> bool:
-        """Whether the last epoch lowered the loss by a smaller share of it than this, and says so; with 0 never."""
-        if not least_gain or len(self.curve) < 2 or self.curve[-1]["loss"] <= self.curve[-2]["loss"] * (1 - least_gain):
+        """Whether the last PLATEAU epochs lowered the least loss by a smaller share of it than this, and says so; with 0 never."""
+        losses = [point["loss"] for point in self.curve]
+        if not least_gain or len(losses) <= PLATEAU or min(losses[-PLATEAU:]) <= min(losses[:-PLATEAU]) * (1 - least_gain):
             return False
-        self.say(f"ends after epoch {self.curve[-1]['epoch']:.0f}: it lowered the loss by less than {least_gain:.3g} of it (least_gain)")
+        end = f"ends after epoch {self.curve[-1]['epoch']:.0f}"
+        self.say(f"{end}: {PLATEAU} epochs lowered the loss by less than {least_gain:.3g} of it (least_gain)")
         return True
+
+    def say_if_wide(self, vector_size: int, n_words: int) -> None:
+        """Says so where vectors have more numbers than there are words to tell apart: no fault, for descent can do it, and no use."""
+        if vector_size > n_words:
+            self.say(
+                f"vector_size is {vector_size:,}, and {n_words:,} words need no more than {n_words:,} numbers to be told apart. Lower it"
+            )
 
     def _how_far(self, facts: dict[str, Any]) -> None:
         if self._tell is not None:

@@ -48,7 +48,7 @@ class Word2vecKnobs(Knobs):
     epochs: int = Field(5, ge=1)
     lr: float = Field(0.025, gt=0, le=1)  # falls in a straight line to min_lr
     min_lr: float = Field(1e-4, ge=0)
-    least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
+    least_gain: float = Field(0.0, ge=0, lt=1)  # ends when three epochs lower the loss by a smaller share than this; 0: never
     engine: Literal["own", "gensim"] = "own"  # gensim: by gensim 4.4, in one thread, for comparison
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
@@ -347,9 +347,27 @@ def outputs(words: Words, params: Word2vecKnobs, width: int) -> np.ndarray:
     return np.zeros((len(words.ids) - (params.loss == "hierarchical"), width), np.float32)
 
 
+def with_ngrams(n_ngrams: np.ndarray, row: np.ndarray) -> kernel.Parts:
+    """Each word's own row, then those of its n-grams, which come after all words.
+
+    Args:
+        n_ngrams: (V,) of each word.
+        row: their rows in a table of their own, word after word.
+    """
+    n_words = len(n_ngrams)
+    first = np.concatenate([[0], np.cumsum(n_ngrams + 1)])
+    rows = np.empty(first[-1], np.int32)
+    rows[first[:-1]] = np.arange(n_words)
+    others = np.ones(len(rows), bool)
+    others[first[:-1]] = False
+    rows[others] = n_words + row
+    return kernel.Parts(first, rows)
+
+
 def words_alone(name: str, tokens: Tokens, params: Word2vecKnobs, run: Run, hidden: int) -> Vectors:
     """All of a method whose words have a vector each, and documents none; the model holds the outputs: `context`, or `nodes` of the tree."""
     words = words_of(tokens, params.splits, run)
+    run.say_if_wide(params.vector_size, len(words.ids))
     start = begin(len(words.ids), params.vector_size, run.rng)
     weights = kernel.Weights(start, start[:0], outputs(words, params, start.shape[1]))
     train(lambda: pieces(tokens, params.splits), words, weights, params, run, hidden)

@@ -9,7 +9,9 @@ source  Chen, Xu, Liu, Sun, Luan 2015, "Joint Learning of Character and Word Emb
         is moved by the whole error, as if it were alone
 shapes  V words, C characters, L characters of a word at most, D = vector_size. In memory: 8 V D bytes, 4 V L, and a batch of documents
 
-One step follows another, so it works in one thread, and writes the same bytes whatever `threads` says.
+One step follows another, so it works in one thread, and writes the same bytes whatever `threads` says. The curve is of some text
+after each epoch, with the tables standing still. The loss of each word just before its step, which ends a training that
+diverges, says less: at a high rate the tables follow the document at hand, and it rises as the rate falls and they no longer do.
 """
 
 import math
@@ -25,6 +27,7 @@ from pipelines.errors import Fault, too_few_words
 from pipelines.method import Knobs, Run
 
 ROWS = 256  # documents that are read at a time
+ASKED = 2**15  # tokens of them, about, that the curve is of
 WRITTEN = 4096  # words at a time
 LONGEST = 64  # characters of a word that count; few words have more, and the table has a place for each
 NOISE = 2**22  # places of the table that noise words are drawn from
@@ -46,7 +49,7 @@ class Params(Knobs):
     epochs: int = Field(5, ge=1)
     lr: float = Field(0.05, gt=0)  # falls in a straight line to min_lr
     min_lr: float = Field(1e-4, ge=0)
-    least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
+    least_gain: float = Field(0.0, ge=0, lt=1)  # ends when three epochs lower the loss by a smaller share than this; 0: never
     splits: list[Literal["train", "valid", "test", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
     @model_validator(mode="after")
@@ -66,6 +69,7 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     counts = tokens.known_counts(params.splits)
     if np.count_nonzero(counts) < 2:
         raise too_few_words(f"{tokens.name}: the documents of {', '.join(params.splits)}", np.count_nonzero(counts))
+    run.say_if_wide(params.vector_size, np.count_nonzero(counts))
     words = tokens.words()
     characters, spelled, n_spelled = spelling(words, params.positions)
     kept, noise, n_tokens = keep_share(counts, params.sample), noise_table(counts, params.noise_exponent), int(counts.sum())
@@ -74,6 +78,17 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
 
     def lr_after(done: int) -> float:
         return params.lr + (params.min_lr - params.lr) * done / total
+
+    def judged(otherwise: float) -> float:
+        """The loss of a word as the tables are, in the first documents where one is kept to be told."""
+        for values, offsets in tokens.documents(params.splits, ROWS):
+            some = offsets[: np.searchsorted(offsets, ASKED) + 1]
+            loss, n = train(
+                values, some, spelled, n_spelled, kept, noise, *tables, params.window, params.negative, 0.0, 0.0, np.uint64(run.seed)
+            )
+            if n:
+                return loss / n
+        return otherwise
 
     with run.progress(total, "tokens") as bar:
         bar.begin(n_tokens * epoch)
@@ -88,15 +103,16 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
                     lr_after(done), lr_after(done + n), np.uint64(seed),
                 )  # fmt: skip
                 loss, n_trained = loss + part, n_trained + n_part
-                last = epoch == params.epochs and done + n == n_tokens * epoch
-                run.hold(loss / max(n_trained, 1), untrained, f"epoch {epoch}, after {done:,} tokens", lr_after(done), 0.05, last)
+                run.hold(loss / max(n_trained, 1), untrained, f"epoch {epoch}, after {done:,} tokens", lr_after(done), 0.05)
                 done += n
                 bar.advance(n)
             if not n_trained:
                 raise Fault(
                     f"{tokens.name}: no document has two known words beside each other, so there is nothing to learn from. Lower min_count"
                 )
-            run.log(epoch=epoch, loss=loss / n_trained)
+            loss = judged(loss / n_trained)
+            run.hold(loss, untrained, f"epoch {epoch}, at its end", lr_after(done), 0.05, last=epoch == params.epochs)
+            run.log(epoch=epoch, loss=loss)
             run.checkpoint.save(tables._asdict(), {"epoch": epoch, "curve": run.curve})
     return _write(counts, words, characters, spelled, n_spelled, tables, params, run)
 

@@ -50,6 +50,7 @@ class Params(word2vec.Word2vecKnobs):
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     infer = params.infer if params.tag == "document" and params.of == "tags" else []
     words = word2vec.words_of(tokens, params.splits, run)
+    run.say_if_wide(params.vector_size, len(words.ids))
     tags, table = _tags(tokens, params, params.splits, words)
     start = word2vec.begin(len(words.ids), params.vector_size, run.rng)
     documents = word2vec.begin(table.num_rows, params.vector_size, run.rng)

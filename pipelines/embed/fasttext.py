@@ -42,10 +42,11 @@ class Params(word2vec.Word2vecKnobs):
 
 def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
     words = word2vec.words_of(tokens, params.splits, run)
+    run.say_if_wide(params.vector_size, len(words.ids))
     column = tokens.vocab().column("token").take(words.ids)
     ids, n_ids = subwords([word.encode() for word in column.to_pylist()], params.n_min, params.n_max, params.bucket)
     buckets, row = np.unique(ids, return_inverse=True)
-    parts = _parts(n_ids, row)
+    parts = word2vec.with_ngrams(n_ids, row)
     run.say(f"{len(buckets):,} n-grams of {len(column):,} words")
     start = word2vec.begin(len(column) + len(buckets), params.vector_size, run.rng)
     weights = kernel.Weights(start, start[:0], word2vec.outputs(words, params, start.shape[1]))
@@ -62,15 +63,3 @@ def embed(tokens: Tokens, params: Params, run: Run) -> Vectors:
             },
         )  # fmt: skip
     return out.artifact
-
-
-def _parts(n_grams: np.ndarray, row: np.ndarray) -> kernel.Parts:
-    """Each word's own row, then those of its n-grams, which come after all words."""
-    n_words = len(n_grams)
-    first = np.concatenate([[0], np.cumsum(n_grams + 1)])
-    rows = np.empty(first[-1], np.int32)
-    rows[first[:-1]] = np.arange(n_words)
-    others = np.ones(len(rows), bool)
-    others[first[:-1]] = False
-    rows[others] = n_words + row
-    return kernel.Parts(first, rows)

@@ -11,6 +11,8 @@ shapes  V words, P pairs, D = vector_size. In memory: 16 V D bytes, and 12 bytes
 A GPU takes all pairs of a diagonal of squares in one step: kernels/glove_torch.py. It has to hold them, at 16 bytes a pair.
 """
 
+import math
+
 import numpy as np
 from pydantic import Field
 
@@ -32,8 +34,8 @@ class Params(Knobs):
     alpha: float = Field(0.75, gt=0, le=1)  # exponent of f, not a learning rate
     lr: float = Field(0.05, gt=0)  # AdaGrad; the paper calls it eta
     epochs: int = Field(25, ge=1)  # glove.c's default; the paper took 50 below 300 numbers, 100 above
-    least_gain: float = Field(0.0, ge=0, lt=1)  # ends after an epoch that lowers the loss by a smaller share than this; 0: never
-    blocks: int = Field(0, ge=0, le=4096)  # words are dealt out to, and pairs to squares of them; 0: 16, on a GPU 256
+    least_gain: float = Field(0.0, ge=0, lt=1)  # ends when three epochs lower the loss by a smaller share than this; 0: never
+    blocks: int = Field(0, ge=0, le=4096)  # words are dealt out to, and pairs to squares of them, at most one a pair; 0: 16, on a GPU 256
     add_context: bool = True  # a word's vector is the sum of its two, as in the paper; else the word vector alone
 
 
@@ -47,7 +49,7 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
     if not n_pairs:
         raise Fault(f"{counts.name}: it has no pairs, there is nothing to train on. Look at the stage that made it")
     seed = int(run.rng.integers(2**63))
-    state, epoch, n_blocks = _begin_or_resume(n_vocab, params, run)
+    state, epoch, n_blocks = _begin_or_resume(n_vocab, n_pairs, params, run)
     with run.scratch() as aside:
         pairs = kernel.deal(counts.checked, n_vocab, seed, aside if n_pairs > HELD else None, n_blocks)
         place = kernel.places(n_vocab, n_blocks)
@@ -55,6 +57,7 @@ def embed(counts: Counts, params: Params, run: Run) -> Vectors:
         word_ids = np.flatnonzero(kernel.met(pairs, n_vocab)[place] & (np.arange(n_vocab) != UNKNOWN_ID))
         if len(word_ids) < 2:
             raise too_few_words(f"{counts.name}: its pairs", len(word_ids))
+        run.say_if_wide(params.vector_size, len(word_ids))
         _descend(pairs, state, epoch, params, run)
     return _write(counts, word_ids, place, state, params, run)
 
@@ -84,11 +87,15 @@ def _descend(pairs: kernel.Pairs, state: kernel.State, epoch: int, params: Param
             run.checkpoint.save(state._asdict(), {"epoch": epoch, "blocks": pairs.n_blocks, "curve": run.curve})
 
 
-def _begin_or_resume(n_vocab: int, params: Params, run: Run) -> tuple[kernel.State, int, int]:
+def _begin_or_resume(n_vocab: int, n_pairs: int, params: Params, run: Run) -> tuple[kernel.State, int, int]:
     """(state, epochs done, blocks, which say whose rows they are) of the last checkpoint, or of a fresh start."""
     found = run.checkpoint.load()
     if found is None:
         n_blocks = params.blocks or (kernel.BLOCKS if run.device == "cpu" else GPU_BLOCKS)
+        most = max(kernel.BLOCKS, math.isqrt(n_pairs))
+        if n_blocks > most:  # each square costs a visit an epoch, also where no pair is in it
+            run.say(f"blocks is {most:,}, and not {n_blocks:,}: there are {n_pairs:,} pairs, and each square shall have one on average")
+            n_blocks = most
         return kernel.begin(n_vocab, params.vector_size, run.rng), 0, n_blocks
     arrays, kept = found
     run.curve[:] = kept["curve"]

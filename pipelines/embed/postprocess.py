@@ -44,6 +44,11 @@ def with_context(vectors: Vectors) -> np.ndarray:
     settings, weights = vectors.model()
     word = weights.get("word")  # where it is not kept, it is the vector itself
     word, context = vectors.matrix() if word is None else word, weights.get("context")
+    if word.shape[1] != vectors.size:
+        raise Fault(
+            f"{vectors.name}: its vectors have {vectors.size} numbers, and its word and context vectors {word.shape[1]} each: as with "
+            "side: concatenate of ppmi_svd the context is in them already. Leave add_context out, or say side: left"
+        )
     if context is None or context.shape != word.shape or len(word) != vectors.n_rows():
         raise Fault(
             f"{vectors.name}: its model, {settings.get('model')}, holds no context vector of {word.shape[1]} numbers for each item. "

@@ -8,7 +8,8 @@ source  Pennington et al. 2014 (glove.c), Mikolov et al. 2013 (word2vec.c), Boja
 shapes  V words, D numbers a word, B buckets of subwords. In memory: the words, and a piece of their vectors; with tokens
         and a .bin, what the system keeps of a file that is mapped, which it takes back as it needs
 
-Nothing is unpickled. The last D fields of a line of text are its numbers, and what stands before them is the word, spaces
+Nothing is unpickled. A last line without a line end may have been cut within its last number, and is a fault; what was cut before
+it was packed (.gz and so on) is not seen. The last D fields of a line of text are its numbers, and what stands before them is the word, spaces
 and all: the GloVe of 840 billion tokens has words such as `. . .`.
 """
 
@@ -37,6 +38,7 @@ from pipelines.method import Knobs, Run
 SHOWN = 10  # faults that are told; the others are counted
 ROWS = 1024  # words at a time
 LARGEST_SIZE = 100_000  # numbers a word; what says more is no such file
+LARGEST_NUMBER = 2.0**64  # its square is no float32 any more; letters that are read as a number are larger, from `a` on
 LONGEST_WORD = 4096  # bytes
 MOST_LETTERS = 100  # of a subword; what says more is no such file
 PIECE = 2**20  # bytes that are read at a time
@@ -44,6 +46,7 @@ MAGIC, VERSION = 793712314, 12  # of fastText's .bin; before 2017 it had neither
 SUPERVISED, END_OF_SENTENCE = 3, b"</s>"
 PICKLE = re.compile(rb"\x80[\x02-\x05][\x80-\x9f}\](cJKMX]")
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+NO_LETTER = re.compile(r"[\x00-\x08\n\x0e-\x1f]")
 FINITE = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 NUMBER = rf"^{FINITE}|^[-+]?(?i:nan|inf(inity)?)$"
 
@@ -51,6 +54,7 @@ NUMBER = rf"^{FINITE}|^[-+]?(?i:nan|inf(inity)?)$"
 class Params(Knobs):
     source: str = "vectors.txt"  # a file, data:NAME, or an address; .gz, .bz2 and .xz are read as they are
     sha256: str | None = None  # of what is downloaded
+    vector_size: int = Field(0, ge=0)  # D; 0: as many as the file has
     # auto looks at the first bytes; a text without a line `words size` at its head is GloVe's
     format: Literal["auto", "glove", "word2vec", "word2vec-binary", "fasttext"] = "auto"
     encoding: str = "utf-8"  # of the words
@@ -162,16 +166,19 @@ def _kept(pieces: Iterator[Piece], params: Params, faults: Faults) -> Iterator[P
     """The words that are read well and new."""
     seen = set[str]()
     for piece in pieces:
-        finite = np.isfinite(piece.vector).all(axis=1)
+        good = np.abs(piece.vector) < LARGEST_NUMBER  # not of a NaN
+        well = good.all(axis=1)
         rows = []
         for row, word in enumerate(piece.words):
             where = f"{piece.what} {piece.number[row]:,} ({word!r})"
             word = word.lower() if params.lower else word
             if not word:
                 faults.add(f"{piece.what} {piece.number[row]:,} has no word, only numbers")
-            elif not finite[row]:
-                place = int(np.argmin(np.isfinite(piece.vector[row])))
-                faults.add(f"{where}: number {place + 1} is {piece.vector[row, place]}; it must be finite")
+            elif not well[row]:
+                place = int(np.argmin(good[row]))
+                found = piece.vector[row, place]
+                less = " and below 1.8e+19; has each word as many numbers as the file says?" if np.isfinite(found) else ""
+                faults.add(f"{where}: number {place + 1} is {found}; it must be finite{less}")
             elif word in seen and not params.lower:
                 faults.add(f"{where}: this word has a vector already")
             elif word not in seen:
@@ -258,11 +265,20 @@ def text(path: Path, form: str, params: Params, faults: Faults) -> Iterator[Piec
         raise faults.end(
             f"line 1 is {head[:80]!r}, of {size:,} numbers a word; it must be 1 to {LARGEST_SIZE:,}. Is it a file of word vectors?"
         )
+    _wanted(size, params, faults)
     n_lines = 0
-    for first, lines in blocks:
+    for first, lines, cut in _with_cut(blocks, path):
         number = np.arange(first, first + len(lines))
         if params.limit:
+            cut = cut and len(lines) <= params.limit - n_lines
             lines, number = lines[: params.limit - n_lines], number[: params.limit - n_lines]
+        if cut and lines[-1].as_py():
+            word = lines[-1].as_py().partition(" ")[0]
+            faults.add(
+                f"line {number[-1]:,} ({word!r}), the last, has no line end, so that its last number may be cut short. "
+                "Fetch the file again, or end the line where it is whole"
+            )
+            lines = pa.concat_arrays([lines[:-1], pa.nulls(1, lines.type)])
         n_lines += lines.null_count
         filled = pc.greater(pc.binary_length(lines), 0).fill_null(False)
         lines, number = lines.filter(filled), number[filled.to_numpy(zero_copy_only=False)]
@@ -274,6 +290,31 @@ def text(path: Path, form: str, params: Params, faults: Faults) -> Iterator[Piec
     if n_words is not None and n_lines != n_words:
         what = "it is cut short. Fetch it again" if n_lines < n_words else "there are more. Correct the first line, or say limit"
         raise faults.end(f"the first line says {n_words:,} words, and {n_lines:,} lines follow; {what}")
+
+
+def _with_cut(blocks: Iterator[tuple[int, pa.Array]], path: Path) -> Iterator[tuple[int, pa.Array, bool]]:
+    """The blocks, and whether the last line of each is one without a line end, which only the file's last can be."""
+    held = None
+    for block in blocks:
+        if held:
+            yield *held, False
+        held = block
+    if held:
+        yield *held, len(held[1]) > 0 and not _ended(path)
+
+
+def _ended(path: Path) -> bool:
+    """Whether its last line has an end. What is compressed is not asked: where it was cut it cannot be unpacked."""
+    if path.suffix.lower() in where_from.COMPRESSED:
+        return True
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 2, 0))  # of UTF-16 a line end has two bytes
+        return not set(b"\r\n").isdisjoint(file.read())
+
+
+def _wanted(size: int, params: Params, faults: Faults) -> None:
+    if params.vector_size not in (0, size):
+        raise faults.end(f"has {size:,} numbers a word, and vector_size is {params.vector_size:,}. Leave it out, or name another file")
 
 
 def _decoded(block: pa.LargeBinaryArray, first: int, encoding: str, faults: Faults) -> pa.LargeStringArray:
@@ -345,10 +386,18 @@ def binary(path: Path, form: str, params: Params, faults: Faults) -> Iterator[Pi
         n_words, size = map(int, head.split())
         if not 0 < size <= LARGEST_SIZE:
             raise faults.end(f"says {size:,} numbers a word; it must be 1 to {LARGEST_SIZE:,}")
+        _wanted(size, params, faults)
         records = islice(_records(stream, n_words, 4 * size, faults), params.limit or None)
         number = 0
         while some := list(islice(records, ROWS)):
             words, rows = _words([word for word, _ in some], number, params.encoding, faults)
+            odd = np.array([bool(NO_LETTER.search(word)) for word in words], bool)
+            for row in np.flatnonzero(odd):
+                faults.add(
+                    f"record {number + 1 + rows[row]:,} ({words[row][:40]!r}) has bytes that are no word's; "
+                    f"has each of those before the {size} numbers that the first line says?"
+                )
+            words, rows = [word for word, is_odd in zip(words, odd, strict=True) if not is_odd], rows[~odd]
             vector = np.frombuffer(b"".join(some[row][1] for row in rows), "<f4").reshape(-1, size)
             yield Piece("record", number + 1 + rows, words, np.zeros(len(rows), np.int64), vector)
             number += len(some)
@@ -476,6 +525,7 @@ class FastText:
         return words, np.array(count, np.int64)
 
     def pieces(self, params: Params) -> Iterator[Piece]:
+        _wanted(self.own.shape[1], params, self.faults)
         n = min(len(self.words), params.limit or len(self.words))
         for start in range(0, n, ROWS):
             part = slice(start, min(start + ROWS, n))

@@ -1,14 +1,17 @@
 """Counts in a file that other programs read.
 
-FILE.npz    scipy.sparse.load_npz gives the matrix; FILE.vocab.txt has `word count` a line, column 0 first, and FILE.rows.txt,
-            where rows are documents, their names
-FILE.bin    what Stanford's GloVe tools read and write (cooccurrence.bin); FILE.vocab.txt is their vocab.txt and has no unknown
-            token, so words are numbered from 1. The method cooccur/triples reads both back
+FILE.npz       scipy.sparse.load_npz gives the matrix; FILE.vocab.txt has `word count` a line, column 0 first, and FILE.rows.txt,
+               where rows are documents, their names
+FILE.parquet   row, col, count, and the words that row and col are the numbers of, row_item and col_item; where rows are documents, their names
+FILE.bin       what Stanford's GloVe tools read and write (cooccurrence.bin); FILE.vocab.txt is their vocab.txt and has no unknown
+               token, so words are numbered from 1. The method cooccur/triples reads both back
 """
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.tokens import UNKNOWN_ID
@@ -25,6 +28,17 @@ def npz(counts: Counts, file: Path) -> None:
     _write_vocabulary(counts, file, first=0)
     if counts.n_rows("documents"):
         write_lines(file.with_suffix(".rows.txt"), counts.documents().column("doc_id").to_pylist())
+
+
+def parquet(counts: Counts, file: Path) -> None:
+    """A block of pairs is in memory at a time, and the words."""
+    items = [counts.row_items().column("item").combine_chunks(), counts.word_items().column("item").combine_chunks()]
+    spelled = pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema({"row": pa.int32(), "col": pa.int32(), "count": pa.float32(), "row_item": spelled, "col_item": spelled})
+    with pq.ParquetWriter(file, schema, compression="zstd") as out:
+        for row, col, count in counts.blocks():
+            names = [pa.DictionaryArray.from_arrays(pa.array(ids), of) for ids, of in zip((row, col), items, strict=True)]
+            out.write_batch(pa.record_batch([row, col, count, *names], schema=schema))
 
 
 def triples(counts: Counts, file: Path) -> None:

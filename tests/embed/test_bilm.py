@@ -278,6 +278,17 @@ def test_a_training_that_ends_far_above_chance_is_a_fault(tmp_path):
         embed(tokens_of(tmp_path / "t", two_topics(100, 0)), Params(vector_size=8, epochs=2, lr=10.0), Run(tmp_path / "v", name="embed/b"))
 
 
+def test_a_training_whose_validation_ends_far_above_chance_is_a_fault_though_its_only_epoch_began_well(tmp_path):
+    """The loss of an epoch is a mean over its steps, of which the first was taken by weights that knew nothing yet: 2.449 here."""
+    tokens, run = (
+        tokens_of(tmp_path / "t", two_topics(40, 0), splits=["train"] * 30 + ["valid"] * 10),
+        Run(tmp_path / "v", "embed/b", seed=1),
+    )
+    with pytest.raises(Fault, match=r"embed/b: the loss is 1.*, and was 2.398 before the first step, in epoch 1, .*; no epoch ended well"):
+        embed(tokens, Params(vector_size=8, epochs=1, lr=50.0), run)
+    assert run.curve[0]["loss"] < 1.5 * 2.398 < run.curve[0]["valid_loss"]
+
+
 def test_one_word_a_document_and_steps_without_a_known_word_are_no_fault(tmp_path):
     tokens = tokens_of(tmp_path / "t", [[1], [0] * 20 + [2], [2, 0]], n_vocab=3)
     vectors = embed(tokens, Params(vector_size=50, bptt=4, epochs=1), Run(tmp_path / "v"))

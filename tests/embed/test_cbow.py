@@ -9,7 +9,7 @@ from tests.texts import WORD2VEC, tokens_of, topic_cosines, two_topics
 
 @pytest.mark.parametrize("more", WORD2VEC)
 def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
-    tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
+    tokens = tokens_of(tmp_path / "tokens", two_topics(200, seed=0))
     made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **({"engine": "own"} | more)), Run(tmp_path / "v", seed=1))
     within, across = topic_cosines(made)
     assert within.mean() > across.max() - 0.1

@@ -1,5 +1,6 @@
 """Words and their characters, learned together: what a word is made of, one step by hand, and what comes of it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_windows_end_at_a_document_and_unknown_tokens_are_taken_out_first(tmp_pa
     train = char.train
     monkeypatch.setattr(char, "train", watched)
     embed(tokens_of(tmp_path / "t", [[1, 0, 2], [3], [0, 4]]), Params(vector_size=2, epochs=1, sample=0), Run(tmp_path / "v"))
-    assert seen == [2]  # 1 and 2 meet over the unknown token; 3 and 4 have nobody
+    assert seen == [2, 2]  # 1 and 2 meet over the unknown token; 3 and 4 have nobody. Once to learn, once for the curve
 
 
 # what comes of it
@@ -129,6 +130,33 @@ def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path):
     cosine, alike = unit @ unit.T, np.equal.outer(np.arange(10) < 5, np.arange(10) < 5)
     assert cosine[alike].min() > cosine[~alike].max()
     assert run.curve[-1]["loss"] < run.curve[0]["loss"]
+
+
+def test_the_curve_is_of_tables_that_stand_still_and_falls_where_the_loss_on_the_way_rises(tmp_path, monkeypatch):
+    """Each document has five words of its own, which the tables follow as long as the rate is high."""
+    rng, on_the_way = np.random.default_rng(0), []
+    documents = [rng.choice(rng.integers(1, 61, 5), 40).tolist() for _ in range(100)]
+
+    def watched(*args):
+        loss, n = train(*args)
+        on_the_way.extend([loss / n] * (args[-3] > 0))  # its rate
+        return loss, n
+
+    train = char.train
+    monkeypatch.setattr(char, "train", watched)
+    run = Run(tmp_path / "v", seed=1)
+    made = embed(tokens_of(tmp_path / "t", documents, n_vocab=61), Params(vector_size=8, epochs=10, sample=0, lr=0.2), run)
+    assert on_the_way[-1] > on_the_way[-2]
+    assert all(a["loss"] > b["loss"] for a, b in itertools.pairwise(run.curve[-6:]))
+    weights = made.model()[1]
+    _, spelled, n_spelled = spelling(["<unk>", *(f"w{i}" for i in range(1, 61))], positions=False)
+    counts = np.bincount(np.concatenate(documents))
+    ids, offsets = np.concatenate(documents).astype(np.int32), np.arange(0, 4001, 40)
+    loss, n = train(
+        ids, offsets, spelled, n_spelled, np.ones(61), noise_table(counts, 0.75), weights["word"], weights["character"], weights["context"],
+        5, 5, 0.0, 0.0, np.uint64(1),
+    )  # fmt: skip
+    assert run.curve[-1]["loss"] == pytest.approx(loss / n, rel=1e-6)
 
 
 def test_words_that_are_hardly_seen_lie_with_those_that_are_written_like_them(tmp_path):
@@ -172,12 +200,12 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypa
     tokens, params = tokens_of(tmp_path / "tokens", two_topics(600, seed=0)), Params(vector_size=6, epochs=4)
     whole_run = Run(tmp_path / "whole" / "v", seed=2)
     whole = files(embed(tokens, params, whole_run))
-    steps = killed_at(8, char, "train", monkeypatch)  # 3 batches of documents an epoch: in the third
+    steps = killed_at(11, char, "train", monkeypatch)  # 3 batches of documents an epoch, and one for the curve: in the third
     with pytest.raises(KeyboardInterrupt):
         embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
     again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
     assert files(embed(tokens, params, again)) == whole
-    assert len(steps) == 8 + 6  # epochs 3 and 4
+    assert len(steps) == 11 + 8  # epochs 3 and 4
     assert again.curve == whole_run.curve
 
 

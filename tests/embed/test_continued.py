@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.vectors import Vectors
-from pipelines.embed import skipgram
+from pipelines.embed import fasttext, skipgram
 from pipelines.embed.continued import Params, embed
 from pipelines.errors import Fault
+from pipelines.kernels.letter_ngrams import subwords, unknown
+from pipelines.lookup import lookup
 from pipelines.method import Run
 from tests.matrices import vectors_of
-from tests.texts import tokens_of, two_topics
+from tests.texts import labelled, tokens_of, two_topics
 
 
 @pytest.fixture
 def before(tmp_path):
     """Vectors of ten words in two topics, with their contexts."""
-    tokens = tokens_of(tmp_path / "first", two_topics(400, seed=0))
+    tokens = tokens_of(tmp_path / "first", two_topics(200, seed=0))
     return skipgram.embed(tokens, skipgram.Params(vector_size=8, epochs=20, sample=0), Run(tmp_path / "before", seed=1))
 
 
@@ -58,6 +60,49 @@ def test_vectors_without_a_model_begin_with_empty_contexts(tmp_path):
     made = embed(out.artifact, tokens_of(tmp_path / "t", [[1, 2]]), Params(lr=1e-9, min_lr=0, epochs=1, sample=0), Run(tmp_path / "v"))
     np.testing.assert_allclose(made.matrix(), np.eye(2), atol=1e-6)
     np.testing.assert_allclose(made.model()[1]["context"], 0, atol=1e-6)
+
+
+@pytest.fixture
+def spelled(tmp_path):
+    """Vectors of fastText, of eight words in two families, and of one that stands alone."""
+    words = ["<unk>", "sail", "sails", "sailor", "sailing", "farm", "farms", "farmer", "farming", "xyz"]
+    rng = np.random.default_rng(0)
+    documents = [("train", None, (rng.integers(1, 5, 12) + 4 * (i % 2)).tolist()) for i in range(100)] + [("train", None, [9, 1])]
+    tokens = labelled(tmp_path / "of", documents, words)
+    return fasttext.embed(tokens, fasttext.Params(vector_size=8, epochs=5, sample=0), Run(tmp_path / "spelled", seed=1))
+
+
+def composed(vectors, words):
+    return unknown(*vectors.model(), words)
+
+
+def test_n_grams_are_kept_and_a_step_of_nearly_nothing_leaves_them_and_all_words_where_they_were(tmp_path, spelled):
+    tokens = labelled(tmp_path / "t", [("train", None, [1, 2, 1, 2])], ["<unk>", "sails", "farmhouse"])
+    made = embed(spelled, tokens, Params(lr=1e-9, min_lr=0, epochs=1, sample=0), Run(tmp_path / "v"))
+    assert made.items()[:2] == ["sails", "farmhouse"]
+    old, new = (dict(zip(vectors.items(), vectors.matrix(), strict=True)) for vectors in (spelled, made))
+    for word in spelled.items():
+        np.testing.assert_allclose(new[word], old[word], atol=1e-5)
+    np.testing.assert_allclose(composed(made, ["sailors"]), composed(spelled, ["sailors"]), atol=1e-6)
+    settings, weights = made.model()
+    rows = np.searchsorted(weights["buckets"], subwords([b"farmhouse"], 3, 6, settings["bucket"])[0])
+    np.testing.assert_allclose(new["farmhouse"], np.vstack([weights["words"][1:2], weights["ngrams"][rows]]).mean(axis=0), atol=1e-6)
+    assert lookup(made, ["sailors"]).composed.all()
+
+
+def test_words_that_the_text_does_not_have_go_as_far_as_their_n_grams(tmp_path, spelled):
+    rng = np.random.default_rng(1)
+    documents = [("train", None, rng.integers(1, 4, 12).tolist()) for _ in range(100)]
+    tokens = labelled(tmp_path / "t", documents, ["<unk>", "sail", "sails", "farm"])
+    made = embed(spelled, tokens, Params(epochs=5, sample=0), Run(tmp_path / "v", seed=1))
+    old, new = (dict(zip(vectors.items(), vectors.matrix(), strict=True)) for vectors in (spelled, made))
+    assert np.abs(new["sail"] - old["sail"]).max() > 0.01
+    n_grams = len(subwords([b"farmer"], 3, 6, 100)[0])
+    share = n_grams / (n_grams + 1)  # the rest is its own vector, which stood still
+    went = composed(made, ["farmer", "sailors"]) - composed(spelled, ["farmer", "sailors"])
+    assert np.abs(went).min(axis=1).max() > 0
+    np.testing.assert_allclose(new["farmer"] - old["farmer"], share * went[0], atol=1e-5)
+    np.testing.assert_allclose(new["xyz"], old["xyz"], atol=1e-6)  # no n-gram of the text's
 
 
 def test_another_size_and_a_text_without_a_word_of_theirs_are_faults(tmp_path, before):

@@ -27,12 +27,12 @@ def cosines(vectors):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("form", FORMS)
 def test_documents_of_one_topic_lie_closer_than_documents_of_two(tmp_path, form, engine):
-    tokens = tokens_of(tmp_path / "tokens", leaning(100))
-    params = Params(form=form, vector_size=8, epochs=60, sample=0, window=1, lr=0.05, engine=engine)
+    tokens = tokens_of(tmp_path / "tokens", leaning(40))
+    params = Params(form=form, vector_size=8, epochs=40, sample=0, window=1, engine=engine)
     made = embed(tokens, params, Run(tmp_path / "v", seed=1))
-    assert made.items() == [f"d{i}" for i in range(100)]
-    assert made.read(columns=["count"])["count"].to_pylist() == [60] * 100
-    cosine, alike = cosines(made.matrix()), np.equal.outer(np.arange(100) % 2, np.arange(100) % 2)
+    assert made.items() == [f"d{i}" for i in range(40)]
+    assert made.read(columns=["count"])["count"].to_pylist() == [60] * 40
+    cosine, alike = cosines(made.matrix()), np.equal.outer(np.arange(40) % 2, np.arange(40) % 2)
     assert cosine[alike].mean() > cosine[~alike].mean() + (0.3 if form == "dm_concat" else 0.5)
     slots = 3 if form == "dm_concat" else 1
     assert {name: matrix.shape for name, matrix in made.model()[1].items()} == {"words": (10, 8), "context": (10, 8 * slots)}
@@ -40,15 +40,15 @@ def test_documents_of_one_topic_lie_closer_than_documents_of_two(tmp_path, form,
 
 @pytest.mark.parametrize(("form", "engine"), [("dbow", "own"), ("dm_mean", "own"), *((form, "gensim") for form in FORMS)])
 def test_a_document_that_was_not_learned_is_inferred_near_its_topic_and_moves_no_word(tmp_path, form, engine):
-    documents = [("train" if i < 80 else "test", "ab"[i % 2], document) for i, document in enumerate(leaning(100))]
-    params = Params(form=form, vector_size=8, epochs=60, sample=0, window=1, lr=0.05, infer_epochs=40, infer=["test"], engine=engine)
+    documents = [("train" if i < 30 else "test", "ab"[i % 2], document) for i, document in enumerate(leaning(40))]
+    params = Params(form=form, vector_size=8, epochs=40, sample=0, window=1, infer_epochs=20, infer=["test"], engine=engine)
     made = embed(labelled(tmp_path / "both", documents, WORDS), params, Run(tmp_path / "v", seed=1))
-    alone = embed(labelled(tmp_path / "train", documents[:80], WORDS), params, Run(tmp_path / "w", seed=1))
-    assert made.read(columns=["label"])["label"].to_pylist() == ["a", "b"] * 40 + [None] * 20
+    alone = embed(labelled(tmp_path / "train", documents[:30], WORDS), params, Run(tmp_path / "w", seed=1))
+    assert made.read(columns=["label"])["label"].to_pylist() == ["a", "b"] * 15 + [None] * 10
     vectors = made.matrix()
-    assert vectors[:80].tobytes() == alone.matrix().tobytes()  # the test documents took no part
-    cosine = cosines(vectors)[80:, :80]
-    alike = np.equal.outer(np.arange(80, 100) % 2, np.arange(80) % 2)
+    assert vectors[:30].tobytes() == alone.matrix().tobytes()  # the test documents took no part
+    cosine = cosines(vectors)[30:, :30]
+    alike = np.equal.outer(np.arange(30, 40) % 2, np.arange(30) % 2)
     assert cosine[alike].mean() > cosine[~alike].mean() + 0.5
 
 

@@ -131,6 +131,23 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, 
     assert again.curve == whole_run.curve
 
 
+def test_more_blocks_than_pairs_can_fill_are_bounded_and_said(tmp_path, counts, capsys):
+    written = []
+    for blocks in (4096, 16):
+        run = Run(tmp_path / str(blocks) / "v", name="embed/g", seed=1, show=True)
+        written.append(embed(counts, Params(vector_size=4, epochs=2, blocks=blocks), run).matrix())
+    assert (written[0] == written[1]).all()
+    said = capsys.readouterr().out
+    assert said.count("embed/g: blocks is 16, and not 4,096: there are 50 pairs") == said.count("blocks is") == 1
+
+
+def test_more_numbers_than_words_are_trained_and_said(tmp_path, counts, capsys):
+    for size in (10, 11):
+        embed(counts, Params(vector_size=size, epochs=1), Run(tmp_path / str(size), name="embed/g", show=True))
+    said = "embed/g: vector_size is 11, and 10 words need no more than 10 numbers to be told apart. Lower it"
+    assert capsys.readouterr().out.count(said) == 1
+
+
 def test_a_loss_that_is_no_number_any_more_stops_and_says_what_to_lower(tmp_path, counts):
     with pytest.raises(Fault, match=r"embed/g: the loss is .*, in epoch 1, after \d+ of 16 diagonals, with lr 1e\+30; .*Lower lr"):
         embed(counts, Params(vector_size=4, lr=1e30, epochs=5), Run(tmp_path / "v", name="embed/g"))

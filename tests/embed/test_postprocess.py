@@ -107,6 +107,13 @@ def test_a_model_without_a_context_vector_for_each_item_is_a_fault(tmp_path, wei
         treated(tmp_path, add_context=True, weights=weights)
 
 
+def test_vectors_that_hold_their_contexts_beside_them_already_are_a_fault(tmp_path):
+    counts = windowed.cooccur(tokens_of(tmp_path / "t", two_topics(60, seed=0)), windowed.Params(window=5), Run(tmp_path / "w5"))
+    vectors = ppmi_svd.embed(counts, ppmi_svd.Params(vector_size=2, smoothing=1.0, side="concatenate"), Run(tmp_path / "p", seed=1))
+    with pytest.raises(Fault, match=r"its vectors have 4 numbers, and its word and context vectors 2 each: .* Leave add_context out"):
+        embed(vectors, Params(add_context=True), Run(tmp_path / "v"))
+
+
 def test_vectors_without_a_model_have_no_contexts(tmp_path):
     with pytest.raises(Fault, match="vectors/of-v holds no model"):
         treated(tmp_path, add_context=True)

@@ -42,14 +42,18 @@ def binary(words, vectors, n=None, end=b"\n"):
     return b"%d %d\n" % (n or len(words), len(vectors[0])) + b"".join(records)
 
 
-def fasttext(words=(b"ice", b"</s>"), labels=(), size=2, buckets=7, min_n=2, max_n=3, quantised=False, version=12, kind=2, seed=0):
+def fasttext(
+    words=(b"ice", b"</s>"), labels=(), size=2, buckets=7, min_n=2, max_n=3, quantised=False, version=12, kind=2, seed=0, n_outputs=3
+):  # fmt: skip
     """(a .bin, the matrix in it)"""
     rows = np.random.default_rng(seed).normal(size=(len(words) + buckets, size)).astype("<f4")
     made = struct.pack("<14id", 793712314, version, size, 5, 5, 1, 5, 1, 2, kind, buckets, min_n, max_n, 100, 1e-4)
     made += struct.pack("<3iqq", len(words) + len(labels), len(words), len(labels), 100, -1)
     for kind_of, entries in enumerate((words, labels)):
         made += b"".join(entry + b"\0" + struct.pack("<qb", 10 + i, kind_of) for i, entry in enumerate(entries))
-    return made + struct.pack("<?qq", quantised, *rows.shape) + rows.tobytes() + struct.pack("<?qq", False, 0, 0), rows
+    return made + struct.pack("<?qq", quantised, *rows.shape) + rows.tobytes() + struct.pack("<?qq", False, n_outputs, size) + bytes(
+        4 * n_outputs * size
+    ), rows
 
 
 # text and binary
@@ -122,6 +126,53 @@ def test_limit_takes_the_head_of_a_file_and_does_not_ask_what_comes_after(tmp_pa
     assert of_text(tmp_path, GLOVE + "broken 1\n", limit=2).items() == ["the", ". . ."]
     assert of_text(tmp_path, binary([b"a", b"b"], [[1], [2]], n=9), limit=2).items() == ["a", "b"]
     assert of_text(tmp_path, fasttext()[0], limit=1).items() == ["ice"]
+
+
+WORDS = [b"the", b"of", b"and", b"to", b"a", b"in", b"that", b"house"]
+MATRIX = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize("said", [2, 3, 5, 6, 8])
+def test_a_binary_file_whose_words_have_other_than_the_numbers_it_says_is_a_fault_also_of_its_head(tmp_path, said, end):
+    content = binary(WORDS * 40, np.tile(MATRIX, (40, 1)), end=end)
+    assert of_text(tmp_path, content, limit=8).matrix().tolist() == MATRIX.tolist()
+    with pytest.raises(
+        Fault, match=r"has each of those before the \d numbers that the first line says|has each word as many numbers|is not utf"
+    ):
+        of_text(tmp_path, b"320 %d\n" % said + content.partition(b"\n")[2], limit=8, format="word2vec-binary")
+
+
+def test_letters_that_are_read_as_a_number_and_a_word_with_a_line_end_are_named_by_their_record(tmp_path):
+    """Of four numbers a word, which the first line says are five, or three."""
+    records = binary([b"abcdefgh"] * 3, MATRIX[:3], end=b"").partition(b"\n")[2]
+    with pytest.raises(
+        Fault, match=r"record 1 \('abcdefgh'\): number 5 is 1\.\d+e\+22; it must be finite and below 1\.8e\+19; has each word"
+    ):
+        of_text(tmp_path, b"3 5\n" + records, limit=1, format="word2vec-binary")
+    ones = binary([b"a", b"b"], np.full((2, 4), 0x41414141, "<u4").view("<f4"))  # each number reads AAAA
+    with pytest.raises(Fault, match=r"record 2 \('AAAA\\nb'\) has bytes that are no word's; has each of those before the 3 numbers"):
+        of_text(tmp_path, b"2 3\n" + ones.partition(b"\n")[2], limit=2, format="word2vec-binary")
+
+
+@pytest.mark.parametrize("content", [GLOVE, WORD2VEC, binary([b"a", b"b"], [[1, 2]] * 2), fasttext()[0]])
+def test_a_file_of_other_than_the_numbers_that_are_asked_is_a_fault_also_of_its_head(tmp_path, content):
+    assert of_text(tmp_path, content, vector_size=2, limit=1).size == 2
+    with pytest.raises(Fault, match=r"vectors\.txt: has 2 numbers a word, and vector_size is 300\. Leave it out, or name another file"):
+        of_text(tmp_path, content, vector_size=300, limit=1)
+
+
+@pytest.mark.parametrize("content", [GLOVE, WORD2VEC])
+def test_a_last_line_without_a_line_end_may_have_lost_digits_and_is_a_fault(tmp_path, content):
+    last = content.count("\n")
+    with pytest.raises(Fault, match=rf"line {last} \('ice'\), the last, has no line end, so that its last number may be cut short\. Fetch"):
+        of_text(tmp_path, content.removesuffix("\n"))
+    assert of_text(tmp_path, content.removesuffix("\n"), drop=True).items() == ["the", ". . ."]
+    assert of_text(tmp_path, content.removesuffix("\n"), limit=2).items() == ["the", ". . ."]
+    assert of_text(tmp_path, content + " ").n_rows() == 3  # what has no end is blank
+    assert of_text(tmp_path, content.encode("utf-16"), encoding="utf-16").n_rows() == 3
+    with pytest.raises(Fault, match="has no line end"):
+        of_text(tmp_path, content.removesuffix("\n").encode("utf-16"), encoding="utf-16", limit=3)
 
 
 def test_of_words_that_are_the_same_in_lower_case_the_first_is_taken(tmp_path):
@@ -233,6 +284,9 @@ def test_a_classifier_of_version_11_has_no_subwords(tmp_path):
         (fasttext()[0][:94], r"record 1 of 2 of the dictionary has no end"),
         (fasttext()[0][:102], r"is cut short: it ends within record 1 of 2 of the dictionary"),
         (fasttext()[0][:155], r"is cut short: it ends in the row of bucket 1, 2 of 9 rows are whole"),
+        (fasttext()[0][:-24], r"is cut short: it ends 24 bytes before the end of its second matrix"),
+        (fasttext()[0][:-25], r"is cut short: it ends within the head of the second matrix"),
+        (fasttext()[0] + b"abc", r"goes on for 3 bytes after its second matrix, where a \.bin of fastText ends"),
         (fasttext(words=[b"\xff", b"a"])[0], r"record 1 \('\ufffd'\) is not utf-8"),
         (fasttext(words=[b"a", b"a", b""])[0], r"record 2 \('a'\): this word has a vector already\n.*record 3 has no word"),
     ],
@@ -245,7 +299,7 @@ def test_a_bin_that_is_none_or_not_whole_is_named_by_its_record(tmp_path, conten
 def test_no_cut_of_a_bin_is_read_as_if_it_were_whole(tmp_path):
     content, _ = fasttext(labels=[b"__label__a"])
     path = tmp_path / "x.bin"
-    for end in range(1, len(content) - 17):  # the output matrix is not read
+    for end in range(1, len(content)):
         path.write_bytes(content[:end])
         with pytest.raises(Fault):
             list(FastText(path, Faults(path, False)).pieces(Params()))

@@ -62,7 +62,7 @@ def test_gensim_draws_and_passes_over_words_by_their_counts(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("more", WORD2VEC)
 def test_words_of_one_topic_lie_closer_than_words_of_two(tmp_path, more):
-    tokens = tokens_of(tmp_path / "tokens", two_topics(400, seed=0))
+    tokens = tokens_of(tmp_path / "tokens", two_topics(200, seed=0))
     made = embed(tokens, Params(vector_size=8, epochs=20, sample=0, **more), Run(tmp_path / "v", seed=1))
     within, across = topic_cosines(made)
     assert within.min() > across.max()
@@ -196,11 +196,20 @@ def test_without_a_pair_of_known_words_there_is_nothing_to_learn(tmp_path, engin
 
 
 def test_gensims_curve_falls_and_a_rate_that_is_far_too_high_is_a_fault(tmp_path):
-    tokens = tokens_of(tmp_path / "tokens", two_topics(200, seed=0))
     run = Run(tmp_path / "v", seed=1)
-    embed(tokens, Params(vector_size=8, epochs=20, sample=0, lr=0.05, engine="gensim"), run)
+    embed(tokens_of(tmp_path / "t", two_topics(50, seed=0)), Params(vector_size=8, epochs=6, sample=0, lr=0.005, engine="gensim"), run)
     losses = [point["loss"] for point in run.curve]
-    assert len(losses) == 20
+    assert len(losses) == 6
+    assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.9 * losses[0]
-    with pytest.raises(Fault, match=r"the loss is .* before the first step, in epoch 20.*Lower lr"):
-        embed(tokens, Params(vector_size=8, epochs=20, sample=0, lr=1.0, negative=20, engine="gensim"), Run(tmp_path / "w", seed=1))
+    params = Params(vector_size=8, epochs=3, sample=0, lr=1.0, negative=20, engine="gensim")
+    with pytest.raises(Fault, match=r"the loss is .* before the first step, in epoch 3.*Lower lr"):
+        embed(tokens_of(tmp_path / "u", two_topics(20, seed=0)), params, Run(tmp_path / "w", seed=1))
+
+
+def test_more_numbers_than_words_are_trained_and_said(tmp_path, capsys):
+    tokens = tokens_of(tmp_path / "t", two_topics(4, seed=0))
+    for size in (10, 11):
+        embed(tokens, Params(vector_size=size, epochs=1), Run(tmp_path / str(size), name="embed/s", show=True))
+    said = "embed/s: vector_size is 11, and 10 words need no more than 10 numbers to be told apart. Lower it"
+    assert capsys.readouterr().out.count(said) == 1

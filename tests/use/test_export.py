@@ -63,6 +63,35 @@ def test_bin_is_a_record_a_pair_with_words_numbered_from_one(tmp_path):
     assert (root / "out/cooccurrence.vocab.txt").read_text() == "w1 1\nw2 2\nw3 2\n"
 
 
+def test_a_table_of_counts_has_the_pairs_and_the_words_that_they_are_of(tmp_path):
+    root, counts = project(tmp_path)
+    assert export(root, "counts", "w", root / "out/w.parquet") == [root / "out/w.parquet"]
+    found = pq.read_table(root / "out/w.parquet")
+    assert found.select(["row", "col", "count"]).to_pylist() == counts.read().to_pylist()
+    assert list(zip(found["row_item"].to_pylist(), found["col_item"].to_pylist(), found["count"].to_pylist(), strict=True)) == [
+        ("w1", "w2", 1), ("w1", "w3", 0.5), ("w2", "w1", 1), ("w2", "w3", 2), ("w3", "w1", 0.5), ("w3", "w2", 2),
+    ]  # fmt: skip
+
+
+def test_a_table_of_counts_of_documents_has_their_names(tmp_path):
+    root, counts = project(tmp_path, documents)
+    export(root, "counts", "w", root / "out/w.parquet")
+    found = pq.read_table(root / "out/w.parquet")
+    assert found["row_item"].to_pylist() == [f"d{row}" for row in found["row"].to_pylist()]
+    assert found["col_item"].to_pylist() == [counts.words()[col] for col in found["col"].to_pylist()]
+    assert set(found["row_item"].to_pylist()) == {"d0", "d1"}
+
+
+def test_pairs_of_the_unknown_token_have_no_triples_and_leave_no_vocabulary_behind(tmp_path):
+    root, _ = project(tmp_path)
+    with Run(root / layout.artifact("counts", "u")).open(Counts) as out:
+        out.append(row=[0, 1], col=[1, 0], count=[1, 1])
+        out.append("vocab", token_id=[0, 1], token=["<unk>", "a"], count=[1, 1])
+    with pytest.raises(Fault, match="counts/u has pairs of the unknown token, which GloVe's files cannot have. Count without it"):
+        export(root, "counts", "u", root / "out/u.bin")
+    assert not list((root / "out").iterdir())
+
+
 def test_a_token_with_white_space_is_a_fault_and_nothing_is_written(tmp_path):
     root, _ = project(tmp_path)
     with Run(root / layout.artifact("counts", "p")).open(Counts) as out:
@@ -186,6 +215,13 @@ def test_of_a_list_the_unknown_words_are_composed_and_those_that_have_no_vector_
     ]  # fmt: skip
 
 
+def test_words_that_are_all_unknown_are_a_fault_with_the_nearest_spelling(tmp_path, trained):
+    (tmp_path / "list.txt").write_text("boatt\nnope\n")
+    with pytest.raises(Fault, match=r"no vector of any of the 2 words, first 'boatt', and no letter n-grams .*Did you mean 'boat'\?"):
+        export(trained, "vectors", "bilm", tmp_path / "x.vec", words=tmp_path / "list.txt")
+    assert not list(tmp_path.glob("x.*"))
+
+
 def test_of_sentences_each_word_has_a_row_with_its_line_and_its_place(tmp_path, trained):
     (tmp_path / "mine.txt").write_text("The boat lies.\n\nThe gnu lies.\n")
     export(trained, "vectors", "bilm", tmp_path / "mine.parquet", sentences=tmp_path / "mine.txt")
@@ -212,8 +248,9 @@ def test_vectors_that_cannot_be_exported_so_say_how(tmp_path, trained):
         export(trained, "counts", "w", tmp_path / "x.npz", words=listed)
     with pytest.raises(Fault, match=r"blank.txt is empty"):
         export(trained, "vectors", "grams", tmp_path / "x.vec", words=blank)
-    with pytest.raises(Fault, match=r"nothere.txt is missing"):
-        export(trained, "vectors", "grams", tmp_path / "x.vec", words=tmp_path / "nothere.txt")
+    for given, file in (("words", tmp_path / "x.vec"), ("sentences", tmp_path / "x.parquet")):
+        with pytest.raises(Fault, match=rf"--{given} sea,nope is missing: it has to be a file of the {given} that are wanted, one a line"):
+            export(trained, "vectors", "bilm", file, **{given: Path("sea,nope")})
     assert not list(tmp_path.glob("x.*"))
 
 
@@ -230,7 +267,7 @@ def test_what_cannot_be_exported_says_what_can(tmp_path):
     root, _ = project(tmp_path, documents)
     with pytest.raises(Fault, match=r"its rows are documents"):
         export(root, "counts", "w", root / "out/w.bin")
-    with pytest.raises(Fault, match=r"w.xlsx ends in '.xlsx'; counts are written to \*.npz or \*.bin"):
+    with pytest.raises(Fault, match=r"w.xlsx ends in '.xlsx'; counts are written to \*.npz or \*.bin or \*.parquet"):
         export(root, "counts", "w", root / "out/w.xlsx")
     with pytest.raises(Fault, match=r"scores cannot be exported; .*counts"):
         export(root, "scores", "w", root / "out/w.npz")
