@@ -97,7 +97,6 @@ def test_a_method_that_does_not_train_in_torch_is_run_by_one_process(project):
     assert "devices" not in json.loads(path.read_text())
 
 
-@pytest.mark.quick_slow
 def test_a_rank_killed_in_mid_run_ends_the_stage_and_the_next_run_goes_on_to_the_same_bytes(project):
     run(project, "python", "-m", "pipelines", "classify", "long")
     stage = begun(project, "killed")

@@ -6,7 +6,7 @@ from tests.faults import inject
 from tests.faults.support import holds, repro, wordloom_run
 
 pytestmark = pytest.mark.slow
-QUICK = {*inject.BY_DVC, inject.kill_run, inject.term_run, inject.tear_run_cache}
+QUICK = {*inject.BY_DVC, inject.kill_run}
 
 
 def each(faults):

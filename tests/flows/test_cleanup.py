@@ -162,7 +162,6 @@ def at_head(project) -> set:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_what_a_saved_experiment_names_stays_until_it_is_removed(made):
     for key, value in (("user.name", "t"), ("user.email", "t@example.org")):
         made.git("config", key, value)

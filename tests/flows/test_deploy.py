@@ -88,7 +88,6 @@ def found(server) -> dict:
         }
 
 
-@pytest.mark.quick_slow
 def test_deploying_again_changes_what_is_named_keeps_what_people_switched_off_and_doubles_nothing(server):
     first = found(server)
     assert {name: (it.work_pool_name, it.work_queue_name) for name, it in first["deployments"].items()}.items() >= {

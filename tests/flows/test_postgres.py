@@ -26,7 +26,6 @@ def deployments(server) -> list:
         return sorted((it.name, it.id) for it in client.read_deployments())
 
 
-@pytest.mark.quick_slow
 def test_what_was_deployed_lies_in_postgres_and_survives_a_restart_of_the_server(server, database):
     names = [name for name, _ in deployments(server)]
     assert {"nightly", "cpu", "gpu"} <= set(names)

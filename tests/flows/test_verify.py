@@ -144,7 +144,6 @@ def test_what_the_remote_has_altered_too_is_made_again(made, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_without_a_remote_a_lost_chain_of_outputs_is_made_again_in_its_order(made):
     before = contents(made)
     for path in ("data/1_corpus/a", "data/checks/corpus/a.json", ARTIFACT):
@@ -223,7 +222,6 @@ def test_a_remote_is_hashed_and_repaired_from_the_cache(made, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_an_altered_list_of_files_at_the_remote_is_called_altered_and_replaced(made, tmp_path):
     with_remote(made, tmp_path / "remote")
     damaged = tmp_path / "remote" / objects_of(made)[-1].relative_to(folder(made.root))

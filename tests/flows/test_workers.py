@@ -61,7 +61,6 @@ def ran(folder):
     )  # fmt: skip
 
 
-@pytest.mark.quick_slow
 def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orchestra, project, calm):
     project.set("embed", "g", text="half an idea")
     edited = (project.root / "params.yaml").read_bytes()

@@ -188,7 +188,6 @@ def test_while_a_stage_runs_its_progress_and_its_lines_are_on_the_server(prefect
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_the_stages_bytes_are_the_same_watched_and_unwatched(tmp_path):
     from tests.support import make_project, run
 

@@ -114,7 +114,6 @@ def test_no_remote_and_an_unknown_remote_are_faults(made):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_remote_whose_name_has_a_dot_serves_a_project_whose_path_is_not_ascii(made, tmp_path):
     place = made.root.rename(tmp_path / "Projekt-Größe")
     (place / ".dvc/config.local").write_text(f"['remote \"eu.store\"']\n    url = {tmp_path / 'Größe'}\n", encoding="utf-8")
@@ -225,8 +224,7 @@ def test_over_webdav_a_pull_brings_the_same_bytes(made, dav, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
-@pytest.mark.parametrize("after", [0, 9, 13])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.quick_slow), 9, 13])
 def test_a_push_that_broke_off_leaves_no_half_that_is_taken_for_whole(made, dav, tmp_path, after):
     dav.break_after = after
     with pytest.raises(Fault, match=r"(?s)remote net \(webdav://127.0.0.1:\d+\): .*wordloom push"):
@@ -282,7 +280,6 @@ def test_a_remote_that_is_not_there_is_a_fault_with_its_name_and_the_next_step(m
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_remote_that_is_too_slow_is_given_up_and_used_when_it_is_better(made, dav, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "PATIENCE_S", 3.0)
     monkeypatch.setattr(store, "TRIES", 2)
