@@ -41,6 +41,7 @@ from pipelines.method import Progress, Run
 ROWS = 4096  # records in a batch, unless their texts are long
 BATCH_BYTES = 2**23  # of text in a batch
 ALONE = 16  # batches that one process cleans sooner than others could be started
+SHOWN = 3  # classes in a message
 TRAIN, VALID, TEST, UNLABELLED = range(len(SPLITS))
 
 
@@ -286,12 +287,25 @@ def divided(index: Index, params: Documents, named: bool, run: Run) -> np.ndarra
     else:
         strata = index["label"][part] if params.divide == "stratified" else np.zeros(len(part), np.int32)
         drawn = kernel.drawn(key[part], strata, shares)
+        if params.divide == "stratified" and params.valid_share:
+            say_who_is_too_rare(strata, drawn, list(index.labels), len(shares) + 1, run)
     split[part] = drawn
     if not (split == TRAIN).any():
         raise Fault(
             f"no document is left to train on: of {len(part):,} with a label, all are in valid or test. Lower valid_share or test_share"
         )
     return split
+
+
+def say_who_is_too_rare(strata: np.ndarray, drawn: np.ndarray, labels: list[str], n_wanted: int, run: Run) -> None:
+    """Which classes have no document in valid, since they have fewer than one for each part."""
+    rare = np.setdiff1d(strata, strata[drawn == VALID])
+    if len(rare):
+        first = ", ".join(repr(labels[i]) for i in rare[:SHOWN])
+        run.say(
+            f"{len(rare):,} of {len(np.unique(strata)):,} classes have fewer than {n_wanted} documents, too few to be in valid, first {first}. "
+            "Bring more of them, join them, or say divide: random"
+        )
 
 
 def drops(index: Index, split: np.ndarray, kept: np.ndarray, params: Documents, named: bool, run: Run) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,7 +14,6 @@ over the whole batch; but what a layer draws or takes a mean of (dropout, batch 
 so the weights are then not those of an undivided batch.
 """
 
-import contextlib
 import functools
 import gc
 import math
@@ -37,7 +36,12 @@ Batch = Sequence[
 ]  # what a model is called with, and a loss after its model; tensors where they are on the device already
 Axis = int | Sequence[int]  # along which a part of a batch holds its items: one for all parts, or one each
 Weights = dict[str, Tensor]
+Point = dict[str, float]  # of the training curve
 T = TypeVar("T")
+# how far above the untrained network's loss a training may end; above 1, where that is less, as by chance or where what begins is trained
+# already. On 300 short texts the best epochs of six kinds of network lost, the less of train and valid, up to 1 of it at 150 times the usual
+# rate, and 4 to 7e4 of it, or were no numbers, at 5,000 times
+FAR = 10.0
 MAX_SPLIT = 16  # pieces of a batch, at most; beyond it a batch that size was no good idea
 # fused: one pass over the memory, a fifth of the time for a table of 49,000 word vectors on two cores
 ADAM = functools.partial(torch.optim.Adam, fused=True)
@@ -116,7 +120,8 @@ def fit(
         The epoch, from 1, whose weights the model now has.
 
     Raises:
-        Fault: the loss is no longer a number; the device has too little memory even for a piece of a batch.
+        Fault: the loss is no longer a number, or ends FAR above the untrained network's (with `validate`: valid_loss, in every epoch);
+            the device has too little memory even for a piece of a batch.
     """
     try:
         return _fit(model, batches, loss, run, recipe, validate, n_items, item_axis)
@@ -130,7 +135,13 @@ def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int
     more = {"weight_decay": recipe.l2} if recipe.l2 else {}
     optimiser = recipe.optimiser([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, **more)
     average = Average(model, recipe.ema) if recipe.ema else None
-    epoch, best_epoch, best_loss, best = _resume(model, optimiser, average, run)
+    epoch, best_epoch, best_loss, best, untrained = _resume(model, optimiser, average, run)
+    good = run.curve[-1] if epoch else None  # of the last epoch that was good; no other is kept
+    start = _copy(model) if validate and not epoch else {}
+    if validate is None and recipe.patience:
+        run.say(
+            f"valid has nothing to judge by, no document or none with a label that train has: all {recipe.epochs} epochs, no early stop"
+        )
 
     with run.progress(n_items and n_items * recipe.epochs, "items") as bar:
         bar.begin((n_items or 0) * epoch)
@@ -138,23 +149,35 @@ def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int
             epoch += 1
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_of(epoch, run.curve)
-            figures = {"loss": _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_axis, bar.advance)}
+            ledger = _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, good, item_axis, bar.advance)
+            figures = {"loss": ledger.total / ledger.n_items}
             model.eval()
-            with average.in_place() if average else contextlib.nullcontext(), torch.no_grad():
-                figures |= validate() if validate else {}
+            figures |= _judged(model, average and average.weights, validate) if validate else {}
             if run.fabric:
                 figures = _agreed(figures, run)
             # a last step, which no later loss would show, can lose them all; what is kept is then the epoch before
             if not (math.isfinite(figures.get("valid_loss", 0.0)) and all(bool(it.isfinite().all()) for it in model.parameters())):
-                raise Fault(_diverged(run, recipe, epoch, figures["loss"]))
+                raise Fault(_diverged(run, recipe, epoch, _no_number(figures["loss"]), good, ", after its last step"))
             run.log(epoch=epoch, **figures)
-
+            reached = figures.get("valid_loss", figures["loss"])
+            if epoch == 1:
+                untrained = ledger.first
+                if validate and reached > FAR * max(untrained, 1.0):  # or is valid harder than train, to anybody?
+                    figure = {"valid_loss": _judged(model, start, validate)["valid_loss"]}
+                    untrained = max(untrained, (_agreed(figure, run) if run.fabric else figure)["valid_loss"])
+                start = {}  # makes room for `best`
+            if reached > FAR * max(untrained, 1.0):
+                continue
+            good = run.curve[-1]
             if validate is None:
                 best_epoch = epoch
             elif figures["valid_loss"] < best_loss:
                 best_epoch, best_loss, best = epoch, figures["valid_loss"], average.copy() if average else _copy(model)
-            _keep(model, optimiser, average, run, epoch, best_epoch, best_loss, best)
+            _keep(model, optimiser, average, run, epoch, best_epoch, best_loss, best, untrained)
 
+    if best_epoch < (1 if validate else epoch):
+        what = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", "valid_loss") if name in figures)
+        raise Fault(_diverged(run, recipe, epoch, f"the training went astray ({what}; the untrained network's was {untrained:.4g})", good))
     if best or average:
         model.load_state_dict(best or average.weights)
     model.eval()
@@ -181,16 +204,6 @@ class Average:
     def copy(self) -> Weights:
         return {name: weights.clone() for name, weights in self.weights.items()}
 
-    @contextlib.contextmanager
-    def in_place(self) -> Iterator[None]:
-        """The model has the average, for a while."""
-        last = _copy(self.model)
-        self.model.load_state_dict(self.weights)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(last)
-
 
 def apply(model: nn.Module, batches: Iterable[Batch], run: "Run", item_axis: Axis = 0) -> Iterator[np.ndarray]:
     """model(*batch) of each batch, in evaluation mode, as NumPy; items come out along the first axis. Raises Fault as `fit` does."""
@@ -211,13 +224,25 @@ def arrays(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: weights.cpu().numpy() for name, weights in model.state_dict().items()}
 
 
-def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_axis, advance) -> float:
-    """One pass over the batches; the mean loss of an item."""
+@torch.no_grad()
+def _judged(model: nn.Module, weights: Weights | None, validate: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """The figures of the model, with other weights for as long as that takes, where some are given."""
+    if weights is None:
+        return validate()
+    last = _copy(model)
+    model.load_state_dict(weights)
+    figures = validate()
+    model.load_state_dict(last)
+    return figures
+
+
+def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, good, item_axis, advance) -> "Ledger":
+    """One pass over the batches."""
     rng = np.random.default_rng([run.seed, epoch])
     n_ranks, rank = (run.fabric.world_size, run.fabric.global_rank) if run.fabric else (1, 0)
     torch.manual_seed((int(rng.integers(2**63)) + rank) % 2**63)  # dropout
     model.train()
-    ledger = Ledger(run, recipe, epoch)
+    ledger = Ledger(run, recipe, epoch, good)
     for step, batch in enumerate(batches(rng), 1):
         n = _n_items(batch, item_axis)
         shares = _pieces(batch, item_axis, n_ranks)
@@ -249,15 +274,15 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, item_ax
     ledger.settle()
     if not ledger.n_items:
         raise Fault(f"{run.name}: there is nothing to train on, the first epoch had no batch")
-    return ledger.total / ledger.n_items
+    return ledger
 
 
 class Ledger:
     """The steps' losses and gradients' norms, asked of a GPU many steps at a time: a host that waits for each step leaves it idle."""
 
-    def __init__(self, run: "Run", recipe: Recipe, epoch: int):
-        self.run, self.recipe, self.epoch = run, recipe, epoch
-        self.total, self.n_items = 0.0, 0
+    def __init__(self, run: "Run", recipe: Recipe, epoch: int, good: Point | None):
+        self.run, self.recipe, self.epoch, self.good = run, recipe, epoch, good
+        self.first, self.total, self.n_items = math.nan, 0.0, 0  # the first step's loss; the sum of the items'
         self.steps: list[tuple[int, int]] = []
         self.figures: list[Tensor] = []
         self.size = 1 if torch.device(run.device).type == "cpu" else 50
@@ -273,7 +298,9 @@ class Ledger:
         figures = torch.stack([it.double() for it in self.figures]).reshape(-1, 2).tolist() if self.steps else []
         for (step, n), (mean, norm) in zip(self.steps, figures, strict=True):
             if not (math.isfinite(mean) and math.isfinite(norm)):
-                raise Fault(_diverged(self.run, self.recipe, self.epoch, mean, f", step {step}, a batch of {n}"))
+                where = f", step {step}, a batch of {n}"
+                raise Fault(_diverged(self.run, self.recipe, self.epoch, _no_number(mean), self.good, where))
+            self.first = self.first if self.n_items else mean
             self.total += mean * n
             self.n_items += n
         self.steps, self.figures = [], []
@@ -339,12 +366,15 @@ def _agreed(figures: dict[str, float], run: "Run") -> dict[str, float]:
     return dict(zip(figures, first.tolist(), strict=True))
 
 
-def _diverged(run: "Run", recipe: Recipe, epoch: int, loss: float, where: str = ", after its last step") -> str:
-    last = f"the last good state is that of epoch {epoch - 1}, loss {run.curve[-1]['loss']:.4g}" if epoch > 1 else "no epoch was finished"
+def _no_number(loss: float) -> str:
+    return f"the loss, its gradient or a weight is not a number any more (loss {loss:.4g})"
+
+
+def _diverged(run: "Run", recipe: Recipe, epoch: int, what: str, good: Point | None, where: str = "") -> str:
     advice = "Lower lr" if recipe.clip else "Lower lr, or set clip (1.0 is usual)"
     return (
-        f"{run.name}: the loss, its gradient or a weight is not a number any more (loss {loss:.4g}) in epoch {epoch}{where} "
-        f"with lr {recipe.lr_of(epoch, run.curve):.4g}; {last}. {advice}, or look for values far from the rest in the inputs"
+        f"{run.name}: {what} in epoch {epoch}{where} with lr {recipe.lr_of(epoch, run.curve):.4g}; {run.last_good(good)}. "
+        f"{advice}, or look for values far from the rest in the inputs; with another lr it begins anew"
     )
 
 
@@ -362,7 +392,7 @@ def _copy(model: nn.Module) -> Weights:
 
 def _keep(
     model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run", epoch: int, best_epoch: int,
-    best_loss: float, best: Weights,
+    best_loss: float, best: Weights, untrained: float,
 ) -> None:  # fmt: skip
     """Everything that the next epoch depends on, in one file."""
     if run.checkpoint.folder is None or not run.checkpoint.writes:
@@ -374,17 +404,19 @@ def _keep(
     for i, slots in optimiser.state_dict()["state"].items():
         for name, value in slots.items():
             (tensors if isinstance(value, Tensor) else numbers)[f"optimiser.{i}.{name}"] = value
-    state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "curve": run.curve}
+    state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "untrained": untrained, "curve": run.curve}
     state |= {"optimiser": numbers, "batch_split": run.batch_split, "n_averaged": average.n_steps if average else 0}
     # a scalar is kept as it is: Adam's count of steps has no dimension
     run.checkpoint.save({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}, state)
 
 
-def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run") -> tuple[int, int, float, Weights]:
-    """(epoch, best_epoch, best_loss, best) of the last checkpoint; of a fresh start without one."""
+def _resume(
+    model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run"
+) -> tuple[int, int, float, Weights, float]:
+    """(epoch, best_epoch, best_loss, best, untrained) of the last checkpoint; of a fresh start without one."""
     found = run.checkpoint.load()
     if found is None:
-        return 0, 0, math.inf, {}
+        return 0, 0, math.inf, {}, math.nan
     kept, state = found
     tensors = {name: torch.from_numpy(array) for name, array in kept.items()}
 
@@ -403,4 +435,4 @@ def _resume(model: nn.Module, optimiser: torch.optim.Optimizer, average: Average
     if average:
         average.weights = {name: tensor.to(run.device) for name, tensor in part("average.").items()}
         average.n_steps = state["n_averaged"]
-    return state["epoch"], state["best_epoch"], state["best_loss"], best
+    return state["epoch"], state["best_epoch"], state["best_loss"], best, state["untrained"]

@@ -126,10 +126,11 @@ def documents(source: Tokens | Counts, n_train: int, run: Run, target: Target = 
     """The classes, and the documents of train, valid and test; of train as many as `fewer` draws.
 
     Raises:
-        Fault: as `classes_of` and `fewer`; of numbers, those to learn from are all the same.
+        Fault: as `classes_of`, `check_held_out` and `fewer`; of numbers, those to learn from are all the same.
     """
     classes = classes_of(source, target)
     train, valid, test = (read(source, split, classes, target) for split in ("train", "valid", "test"))
+    check_held_out(source, valid, test)
     train = fewer(train, n_train, run.seed)
     if train.numbers is not None and np.ptp(train.numbers) == 0:
         raise Fault(
@@ -137,6 +138,16 @@ def documents(source: Tokens | Counts, n_train: int, run: Run, target: Target = 
             "A regression needs numbers that differ"
         )
     return classes, train, valid, test
+
+
+def check_held_out(source: Tokens | Counts, valid: Split, test: Split) -> None:
+    """Raises Fault where there is no document to predict."""
+    if not (len(valid) or len(test)):
+        raise Fault(
+            f"{source.name}: no document is in split valid or test, so there is none to judge by, and none to predict. Where splits are drawn, a "
+            "class of fewer than 3 documents may go to train whole: bring more of each class, join rare ones, or say divide: random in the row of "
+            "ingest; or give the source a split column"
+        )
 
 
 def read(source: Tokens | Counts, split: str, classes: Sequence[str], target: Target = "one") -> Split:

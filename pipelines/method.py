@@ -196,10 +196,16 @@ class Run:
             return
         was = f"{loss:.4g}, and was {untrained:.4g} before the first step" if np.isfinite(loss) else "no number any more"
         good = [point for point in self.curve if max(point["loss"], point.get("valid_loss", 0.0)) < untrained * ENDS]
-        kept = f"the last good epoch is {good[-1]['epoch']:.0f}, loss {good[-1]['loss']:.4g}" if good else "no epoch ended well"
-        where = f" (checkpoint in {self.checkpoint.folder})" if good and self.checkpoint.folder else ""
+        kept = self.last_good(good[-1] if good else None)
         lower = f"Lower lr ({usual} is usual)" if usual <= lr / 2 else f"Lower lr, say to a quarter, {lr / 4:.2g}"
-        raise Fault(f"{self.name}: the loss is {was}, in {at}, with lr {lr:.4g}; {kept}{where}. {lower}; with another lr it begins anew")
+        raise Fault(f"{self.name}: the loss is {was}, in {at}, with lr {lr:.4g}; {kept}. {lower}; with another lr it begins anew")
+
+    def last_good(self, point: dict[str, float] | None) -> str:
+        """For the fault of a training that diverges: which epoch was the last good one, and where it is kept. None: there was none."""
+        if point is None:
+            return "no epoch ended well"
+        where = f" (checkpoint in {self.checkpoint.folder})" if self.checkpoint.folder else ""
+        return f"the last good epoch is {point['epoch']:.0f}, loss {point['loss']:.4g}{where}"
 
     def stalled(self, least_gain: float) -> bool:
         """Whether the last PLATEAU epochs lowered the least loss by a smaller share of it than this, and says so; with 0 never."""

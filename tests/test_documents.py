@@ -360,6 +360,25 @@ def test_a_limit_keeps_so_many_of_each_label_after_what_is_dropped_the_same_in_a
     assert split_of(made(tmp_path / "turned", rows[::-1], limit=5)) == split_of(few)
 
 
+def test_classes_too_rare_for_valid_are_told(tmp_path, capsys):
+    def said(name, labels, **knobs):
+        rows = ({"id": f"d{i}", "where": f"row {i}", "text": f"text {i}", "label": label} for i, label in enumerate(labels))
+        made = write(gathered(rows), Documents(**knobs), Run(tmp_path / name, "ingest/toy", seed=1, show=True))
+        lines = [line for line in capsys.readouterr().out.splitlines() if "too few to be in valid" in line]
+        return {row["label"] for row in made.read().to_pylist() if row["split"] == "valid"}, lines
+
+    labels = [*"aaabbccdeee"]
+    in_valid, lines = said("drawn", labels)
+    assert in_valid == {"a", "e"}
+    assert lines == [
+        "ingest/toy: 3 of 5 classes have fewer than 3 documents, too few to be in valid, first 'b', 'c', 'd'. "
+        "Bring more of them, join them, or say divide: random"
+    ]
+    assert said("common", ["a"] * 3 + ["e"] * 3)[1] == []
+    assert said("random", labels, divide="random")[1] == []
+    assert said("none", labels, valid_share=0.0)[1] == []
+
+
 def test_a_step_looks_at_what_those_before_it_have_kept(tmp_path):
     rows = [
         {"text": "good film", "label": "a", "split": "train"}, {"text": "good film!!!!!!", "label": "a", "split": "train"},

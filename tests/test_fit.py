@@ -208,7 +208,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_last_good_state(tmp_path)
         return squared(model, x, y) * (math.nan if len(calls) == 7 else 1)  # 4 steps an epoch: epoch 2, step 3
 
     with pytest.raises(
-        Fault, match=r"embed/toy: the loss, .* epoch 2, step 3.*last good state is that of epoch 1, loss [\d.]+\. Lower lr, or set clip"
+        Fault, match=r"embed/toy: the loss, .* epoch 2, step 3.*last good epoch is 1, loss [\d.]+\. Lower lr, or set clip .* begins anew"
     ):
         fit(model, batches, loss, run, Recipe(epochs=3, lr=0.01))
     assert all(np.isfinite(weights).all() for weights in arrays(model).values())
@@ -217,6 +217,121 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_last_good_state(tmp_path)
 def test_an_lr_far_too_large_is_a_fault_and_not_a_model(tmp_path):
     with pytest.raises(Fault, match="Lower lr"):
         fit(nn.Linear(3, 1), batches, squared, Run(tmp_path), Recipe(epochs=50, lr=1e6, optimiser=torch.optim.SGD))
+
+
+def weighing(worth, seen=None):
+    """A loss that is worth[i] in the ith step; with one batch an epoch, in the ith epoch."""
+    left = iter(worth)
+
+    def loss(model, x, y):
+        value = next(left)
+        if seen is not None:
+            seen.append(value)
+        return model(x)[:, 0] * 0 + value
+
+    return loss
+
+
+def whole(rng):
+    return [(X, Y)]
+
+
+def in_turn(*values):
+    left = iter(values)
+    return lambda: {"valid_loss": next(left)}
+
+
+@pytest.mark.parametrize(
+    ("worth", "valid", "kept"),
+    [
+        ([0.7, 9.0], None, 2),  # a first loss below 1 tells little: it may be of a batch that was easy by chance
+        ([0.7, 11.0], None, None),
+        ([3.0, 29.0], None, 2),
+        ([3.0, 31.0], None, None),
+        ([3.0, 1e30, 2.0], None, 3),  # it came back
+        ([3.0, 1e30], [29.0, 1e30], 1),  # what is kept is good
+        ([3.0, 1e30, 3.0], [1e30, 3.0, 1e30, 29.0], 3),  # the second figure is the untrained network's
+        ([0.7, 0.8], [110.0, 12.0, 100.0], 2),  # valid is hard for anybody
+        ([0.7, 0.8], [110.0, 10.0, 101.0], None),  # one step an epoch, so that train shows it an epoch later
+    ],
+)
+def test_a_loss_that_ends_ten_times_the_untrained_one_is_a_fault_and_a_healthy_one_is_none(tmp_path, worth, valid, kept):
+    run = Run(tmp_path, "embed/toy")
+
+    def trained():
+        return fit(nn.Linear(3, 1), whole, weighing(worth), run, Recipe(epochs=len(worth), lr=0.01), in_turn(*valid) if valid else None)
+
+    if kept:
+        assert trained() == kept
+    else:
+        with pytest.raises(Fault, match=r"embed/toy: the training went astray .* in epoch 2 with lr 0\.01; .*Lower lr, or set clip"):
+            trained()
+    assert [point["loss"] for point in run.curve] == pytest.approx(worth)
+
+
+@pytest.mark.parametrize(("valid_loss", "asked_of"), [(9.0, [0.5, 1.0]), (11.0, [0.5, 0.0, 1.0])])
+def test_valid_is_asked_of_the_untrained_network_where_it_is_far_off_alone(tmp_path, valid_loss, asked_of):
+    """A loss of 1, by which each step adds 0.5 to a bias that begins at 0."""
+    model, seen = nn.Linear(3, 1), []
+    nn.init.zeros_(model.bias)
+
+    def loss(model, x, y):
+        return 1 - (model.bias - model.bias.detach()).expand(len(x))
+
+    def validate():
+        seen.append(model.bias.item())
+        return {"valid_loss": valid_loss}
+
+    fit(model, whole, loss, Run(tmp_path), Recipe(epochs=2, lr=0.5, optimiser=torch.optim.SGD), validate)
+    assert seen == asked_of
+    assert model.bias.item() == 0.5  # the first epoch's is kept
+
+
+def test_a_network_that_was_never_good_names_its_losses_and_stops_early(tmp_path):
+    """First batch .5, the second of each epoch 1e9."""
+    recipe = Recipe(epochs=9, lr=100.0, clip=1.0, patience=2)
+    worth, run = [0.5] + [1e9] * 17, Run(tmp_path, "classify/toy")
+    message = (
+        r"classify/toy: the training went astray \(loss 1e\+09, valid_loss 2e\+10; the untrained network's was 0\.5\) in epoch 2 with lr 100; "
+        r"no epoch ended well\. Lower lr, or look .*; with another lr it begins anew"
+    )
+    with pytest.raises(Fault, match=message):
+        fit(nn.Linear(3, 1), lambda rng: batches(rng, 32), weighing(worth), run, recipe, in_turn(1e10, 0.4, 2e10))
+    assert len(run.curve) == 2
+
+
+def test_no_checkpoint_is_made_of_a_loss_far_above_the_first_and_what_goes_on_knows_the_first(tmp_path):
+    """Killed in the third epoch: it goes on after the first, and 25 is far above 2 and not above 3."""
+    recipe, seen = Recipe(epochs=3, lr=0.01), []
+
+    def resumed(first, *rest):
+        run = Run(tmp_path / "r", checkpoints=tmp_path / str(first))
+        with pytest.raises(StopIteration):  # the epoch in which it is killed
+            fit(nn.Linear(3, 1), whole, weighing([first, 25.0]), run, recipe)
+        seen.clear()
+        return run, lambda: fit(nn.Linear(3, 1), whole, weighing(rest, seen), run, recipe)
+
+    run, go_on = resumed(2.0, 25.0, 25.0)
+    assert run.checkpoint.load()[1]["epoch"] == 1
+    with pytest.raises(
+        Fault, match=f"the untrained network's was 2. in epoch 3 .*last good epoch is 1, loss 2 .checkpoint in {tmp_path}/2.0"
+    ):
+        go_on()
+    assert seen == [25.0, 25.0]
+    run, go_on = resumed(3.0, 25.0)
+    assert run.checkpoint.load()[1]["epoch"] == 2
+    assert go_on() == 3
+
+
+def test_patience_without_anything_to_judge_by_is_told(tmp_path, capsys):
+    for patience, validate in ((2, None), (None, None), (2, lambda: {"valid_loss": 1.0})):
+        fit(
+            nn.Linear(3, 1), batches, squared, Run(tmp_path, "embed/toy", show=True), Recipe(epochs=4, lr=0.01, patience=patience), validate
+        )
+    said = [line for line in capsys.readouterr().out.splitlines() if "no early stop" in line]
+    assert said == [
+        "embed/toy: valid has nothing to judge by, no document or none with a label that train has: all 4 epochs, no early stop"
+    ]
 
 
 class Losing(torch.optim.SGD):
@@ -240,7 +355,8 @@ def test_a_last_step_that_loses_the_weights_is_a_fault_and_what_is_kept_is_the_e
     """One batch an epoch, so that no later loss could show it."""
     run = Run(tmp_path / "r", seed=1, checkpoints=tmp_path / "kept")
     recipe = Recipe(epochs=epochs, lr=1e-3, optimiser=functools.partial(Losing, n=epochs))
-    with pytest.raises(Fault, match=f"a weight is not a number any more .* in epoch {epochs}, after its last step with lr 0.001"):
+    last = f"the last good epoch is 2, loss .* .checkpoint in {run.checkpoint.folder}." if epochs > 1 else "no epoch ended well"
+    with pytest.raises(Fault, match=f"a weight is not a number any more .* in epoch {epochs}, after its last step with lr 0.001; {last}"):
         fit(network(run), lambda rng: [(X, Y)], squared, run, recipe)
     kept = run.checkpoint.load()
     assert (kept is None) == (epochs == 1)

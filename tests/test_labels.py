@@ -140,6 +140,14 @@ def test_fewer_documents_keep_the_shares_of_the_classes_and_one_of_each_at_least
             fewer(split, n, seed=1)
 
 
+def test_nothing_held_out_is_refused_and_one_split_is_enough(tmp_path):
+    train = [("train", "a"), ("train", "b"), ("unlabelled", None)]
+    with pytest.raises(Fault, match=r"tokens/none: no document is in split valid or test.*fewer than 3 documents .* say divide: random"):
+        documents(tokens(tmp_path / "none", train), 0, Run(tmp_path))
+    for split in ("valid", "test"):
+        assert len(documents(tokens(tmp_path / split, [*train, (split, "a")]), 0, Run(tmp_path))[1]) == 2
+
+
 def test_the_most_probable_class_is_what_is_predicted(tmp_path):
     split = read(tokens(tmp_path / "t", [("valid", "b"), ("valid", "a")]), "valid", ["a", "b"])
     with Run(tmp_path / "p").open(Predictions) as out:

@@ -50,7 +50,9 @@ def test_training_with_labels_begins_with_what_texts_without_labels_taught(tmp_p
 
 @pytest.mark.parametrize("method", METHODS)
 def test_labels_train_the_decision_alone_where_that_is_asked(tmp_path, method):
-    documents = [d for d in few_labels(0, 100) if d[0] != "valid"]  # without a label in valid the last epoch is kept
+    documents = [
+        ("test" if d[0] == "valid" else d[0], *d[1:]) for d in few_labels(0, 100)
+    ]  # without a label in valid the last epoch is kept
     toy, made = labelled(tmp_path / "t", documents, TOPICS), {}
     for tune in ("all", "decision"):
         for epochs in (1, 2):
@@ -92,6 +94,7 @@ def test_six_labels_are_enough_for_who_has_read_before_and_not_for_a_random_star
 
 @pytest.mark.parametrize("method", METHODS)
 def test_texts_without_a_known_word_are_refused(tmp_path, method):
-    toy = labelled(tmp_path / "t", [("train", "ab"[i % 2], [1]) for i in range(4)] + [("unlabelled", None, [0])], TOPICS)
+    documents = [("valid" if i == 4 else "train", "ab"[i % 2], [1]) for i in range(5)]
+    toy = labelled(tmp_path / "t", [*documents, ("unlabelled", None, [0])], TOPICS)
     with pytest.raises(Fault, match="the documents of unlabelled have no known word. Change splits"):
         method.classify(toy, method.Params(**SMALL, splits=["unlabelled"]), Run(tmp_path / "p"))

@@ -27,7 +27,7 @@ from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
-from pipelines.labels import Split, classes_of, read, write, write_classes
+from pipelines.labels import NO_CLASS, Split, check_held_out, classes_of, read, write, write_classes
 from pipelines.method import Run
 from pipelines.reading import padded, random_vectors
 from pipelines.training import FitKnobs
@@ -58,6 +58,7 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     assert given is not None
     classes = classes_of(tokens)
     train, valid, test = (read(tokens, split, classes) for split in ("train", "valid", "test"))
+    check_held_out(tokens, valid, test)
     numbers = {split.name: numbers_of(split, given, tokens.name) for split in (train, valid, test)}
     centre, scale = numbers["train"].mean(axis=0), numbers["train"].std(axis=0)
     numbers = {name: standardised(x, centre, scale) for name, x in numbers.items()}
@@ -189,16 +190,23 @@ def by_nearness(items: np.ndarray, names: np.ndarray, params: Params) -> np.ndar
 
 
 def retrieval(items: np.ndarray, texts: np.ndarray, same: np.ndarray, class_ids: np.ndarray) -> list[dict]:
-    """How often what is right is among the nearest: of an item a text, of a text, each that differs once, an item."""
+    """How often what is right is among the nearest: of an item a text, of a text, each that differs once, an item.
+
+    One whose class train does not have is of no other's class: what is asked of it by class finds nothing.
+    """
     _, first, text_of = np.unique(same, return_index=True, return_inverse=True)
     cosine = items @ texts[first].T  # (n, texts that differ)
-    own = {"text": text_of[:, None] == np.arange(len(first)), "class": class_ids[:, None] == class_ids[first]}
+    own = {
+        "text": text_of[:, None] == np.arange(len(first)),
+        "class": (class_ids[:, None] == class_ids[first]) & (class_ids[first] != NO_CLASS),
+    }
     rows = []
     for direction, axis in (("item to text", 1), ("text to item", 0)):
         for right, is_right in own.items():
             nearest = np.where(is_right, cosine, -np.inf).max(axis=axis, keepdims=True)
             before = (cosine > nearest).sum(axis=axis)  # wrong ones that are nearer than the nearest right one
-            recall = {f"recall_{k}": round(float((before < k).mean()), 4) for k in (1, 5)}
+            found = is_right.any(axis=axis)
+            recall = {f"recall_{k}": round(float((found & (before < k)).mean()), 4) for k in (1, 5)}
             rows.append({"direction": direction, "right": right, **recall, "candidates": cosine.shape[axis], "n": len(before)})
     return rows
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
-from pipelines.labels import classes_of, publish, read
+from pipelines.labels import check_held_out, classes_of, publish, read
 from pipelines.method import Knobs, Run
 
 
@@ -21,6 +21,7 @@ class Params(Knobs):
 def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     classes = classes_of(tokens)
     train, valid, test = (read(tokens, split, classes) for split in ("train", "valid", "test"))
+    check_held_out(tokens, valid, test)
     weights = {"shares": (np.bincount(train.class_ids) / len(train)).astype(np.float32)}
     settings = {"model": "majority", "classes": classes, "words": tokens.words(), "params": params.model_dump()}
     return publish(run, (valid, test), lambda it: probabilities_of(it.values, it.offsets, settings, weights, run), settings, weights)

@@ -29,7 +29,7 @@ from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import too_few_words
 from pipelines.fit import apply, arrays, fit, prepare
-from pipelines.labels import read, write_texts
+from pipelines.labels import check_held_out, read, write_texts
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, matched, random_vectors, shuffled
 from pipelines.softmax import softmax_over, surprise
@@ -71,6 +71,7 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     if n_words < 2:
         raise too_few_words(f"{tokens.name}: the documents of {', '.join(params.splits)}", n_words)
     train, valid, test = Documents(*tokens.ids(params.splits)), read(tokens, "valid", []), read(tokens, "test", [])
+    check_held_out(tokens, valid, test)
     prepare(run)
     if vectors is None:
         start = random_vectors(tokens.n_rows("vocab"), params.vector_size, run)

@@ -22,7 +22,7 @@ from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
-from pipelines.labels import Split, read, write_texts
+from pipelines.labels import Split, check_held_out, read, write_texts
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, padded, random_vectors, shuffled
 from pipelines.recurrence import backwards
@@ -54,6 +54,7 @@ def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     train, valid, test = (read(tokens, split, []) for split in ("train", "valid", "test"))
     symbols = symbols_of(tokens, train, params)
     labels, valid_labels = (in_symbols(split, symbols, params) for split in (train, valid))
+    check_held_out(tokens, valid, test)
     if params.max_told is None:
         params = params.model_copy(update={"max_told": max(int(np.diff(labels.offsets).max()), 1)})
     prepare(run)

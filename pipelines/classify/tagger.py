@@ -24,7 +24,7 @@ from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
-from pipelines.labels import Split, read, write_texts
+from pipelines.labels import Split, check_held_out, read, write_texts
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled
 from pipelines.recurrence import backwards
@@ -57,6 +57,7 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     train, valid, test = (read(tokens, split, []) for split in ("train", "valid", "test"))
     classes = tags_of(tokens, train)
     truth, valid_truth = (tag_places(tokens, split, classes) for split in (train, valid))
+    check_held_out(tokens, valid, test)
     words, seen = tokens.words(), tokens.known_counts(["train"]) > 0
     prepare(run)
     if vectors is None:

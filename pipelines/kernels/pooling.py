@@ -54,7 +54,7 @@ def components(values: Array, offsets: Array, word: Array, weight: Array, k: int
             squares, along = eigh(mine.T @ mine / len(mine), subset_by_index=[max(size - k, 0), size - 1], check_finite=False)
             along = along * np.where(mine.mean(axis=0) @ along < 0, -1, 1) * np.sqrt(np.maximum(squares, 0))
             result[i, : along.shape[1]] = along.T[::-1]
-    return result.reshape(len(result), -1)
+    return result.reshape(len(result), k * size)
 
 
 def leading(x: Array, k: int) -> Array:

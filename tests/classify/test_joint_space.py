@@ -10,6 +10,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.classify.joint_space import JointSpace, Params, classify, losses, probabilities_of_items, retrieval
 from pipelines.errors import Fault
+from pipelines.labels import NO_CLASS
 from pipelines.method import Run
 from tests.kill import killed_at
 from tests.texts import labelled
@@ -121,6 +122,14 @@ def test_recall_by_hand():
     assert rows["text to item", "text"] == {"recall_1": 1.0, "recall_5": 1.0, "candidates": 4, "n": 2}
     rows = retrieval(items, texts, np.array([7, 8, 3, 3]), np.array([0, 0, 1, 1]))
     assert [row["recall_1"] for row in rows] == [0.75, 0.75, 0.6667, 1.0]  # of a tie none is nearer
+
+
+def test_things_of_classes_that_train_does_not_have_are_not_of_one_class():
+    items, texts = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)[::-1]  # each is nearest to the other's
+    rows = retrieval(items, texts, np.array([0, 1]), np.array([NO_CLASS, NO_CLASS]))
+    assert [(row["right"], row["recall_1"], row["recall_5"]) for row in rows] == [("text", 0, 1), ("class", 0, 0)] * 2
+    rows = retrieval(items, items, np.array([0, 1]), np.array([NO_CLASS, 4]))
+    assert [(row["right"], row["recall_1"], row["recall_5"]) for row in rows] == [("text", 1, 1), ("class", 0.5, 0.5)] * 2
 
 
 def test_all_that_comes_into_the_space_has_length_one_whatever_the_padding():

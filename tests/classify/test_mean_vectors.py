@@ -47,6 +47,15 @@ def test_probabilities_are_scikit_learns_on_standardised_means(tmp_path, n_class
     assert made.frame("valid")[1] == pytest.approx(model.predict_proba((y - x.mean(axis=0)) / x.std(axis=0)), abs=1e-4)
 
 
+@pytest.mark.parametrize("empty", ["valid", "test"])
+@pytest.mark.parametrize("knobs", KINDS)
+def test_a_split_without_documents_has_no_predictions(tmp_path, knobs, empty):
+    documents = [document for document in topics() if document[0] != empty]
+    made = classify(labelled(tmp_path / "t", documents, WORDS), Params(**knobs), Run(tmp_path / "p"), word_vectors(tmp_path / "v"))
+    made.verify()
+    assert set(made.read()["split"].to_pylist()) == {"valid", "test"} - {empty}
+
+
 def test_sif_by_hand(tmp_path):
     # train has 8 tokens: w1 5, w2 3; a document's vector is the mean of a / (a + p) v, less its part in the first direction of all
     documents = [("train", "a", [1, 1, 1, 2]), ("train", "b", [1, 2, 1, 2]), ("valid", "a", [1])]

@@ -41,6 +41,13 @@ def test_a_document_of_fewer_words_than_components_has_zeros_and_one_without_wor
     assert found == pytest.approx(np.array([[2, 0, 0, 0], [0, 0, 0, 0]]), abs=1e-6)
 
 
+def test_no_documents_are_no_rows_of_as_many_numbers():
+    none = np.empty(0, np.int32), np.zeros(1, np.int64)
+    assert components(*none, WORD, ONES, 2).shape == (0, 4)
+    assert extremes(*none, WORD).shape == (0, 4)
+    assert means(*none, WORD, ONES).shape == (0, 2)
+
+
 def test_leading_directions_are_the_first_right_singular_vectors():
     x = np.random.default_rng(1).normal(size=(20, 4)) * [1, 5, 2, 1]
     assert np.abs(leading(x, 2)) == pytest.approx(np.abs(np.linalg.svd(x)[2][:2]), abs=1e-8)
