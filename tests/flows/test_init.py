@@ -65,7 +65,8 @@ def test_a_project_has_all_that_a_run_needs_and_its_dag_is_right(tmp_path, there
     assert names(tmp_path) == ["mine"]
     dag.check(folder)
     assert (folder / "pipelines").resolve() == REPOSITORY / "pipelines"
-    assert (folder / "prefect.yaml").read_bytes() == (REPOSITORY / "prefect.yaml").read_bytes()
+    for name in ("prefect.yaml", ".dvcignore"):
+        assert (folder / name).read_bytes() == (REPOSITORY / name).read_bytes(), name
     assert (folder / "texts/notices.csv").read_bytes() == (REPOSITORY / "tests/tiny/notices.csv").read_bytes()
     assert "dvc repro" in said
     assert "git commit" in said
