@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Collection, Hashable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -35,6 +36,12 @@ def carried_or_file(carried: Collection[str], example: str) -> AfterValidator:
         return names
 
     return AfterValidator(check)
+
+
+def gensims(name: str) -> Path:
+    """A set that gensim carries along; found without gensim's import, which takes longer than most evaluations."""
+    [home] = find_spec("gensim").submodule_search_locations
+    return Path(home, "test", "test_data", name)
 
 
 def title_of(name: str) -> str:

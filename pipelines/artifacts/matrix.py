@@ -70,9 +70,9 @@ class Matrix(Artifact):
         """(n, size) float32 in memory."""
         return self._fill(np.empty((self.n_rows(), self.size), np.float32))
 
-    def memmap(self) -> np.ndarray:
-        """(n, size) float32 on disk, for what is larger than memory; the file is gone with the array."""
-        shape = (self.n_rows(), self.size)
+    def memmap(self, n: int | None = None) -> np.ndarray:
+        """(n, size) float32 on disk, for what is larger than memory: all rows, or the first n. The file is gone with the array."""
+        shape = (self.n_rows() if n is None else min(n, self.n_rows()), self.size)
         if not all(shape):
             return np.empty(shape, np.float32)
         with tempfile.TemporaryFile(dir=self.folder.parent) as file:
@@ -80,9 +80,12 @@ class Matrix(Artifact):
 
     def _fill(self, matrix: np.ndarray) -> np.ndarray:
         start = 0
-        for piece in self.pieces():
-            matrix[start : start + len(piece)] = piece
-            start += len(piece)
+        for piece in self.pieces(max(1, min(ROW_GROUP, len(matrix)))):
+            part = matrix[start : start + len(piece)]
+            part[:] = piece[: len(part)]
+            start += len(part)
+            if start == len(matrix):
+                break
         return matrix
 
     def profile(self) -> pd.DataFrame:

@@ -22,10 +22,11 @@ from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
+from pipelines.kernels.analogies import analogies
 from pipelines.kernels.intervals import wilson
-from pipelines.kernels.nearest import analogies, rows_of, unit
+from pipelines.kernels.nearest import rows_of, unit
 from pipelines.method import Knobs, Run
-from pipelines.named_sets import lines_of, once
+from pipelines.named_sets import gensims, lines_of, once
 from pipelines.told_rows import refuse
 
 CARRIED = "questions-words"  # by gensim
@@ -66,9 +67,7 @@ def _read(name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
     """((Q,) section, (Q, 4) words). Raises Fault with all lines that are no question."""
     path = Path(name)
     if name == CARRIED:
-        from gensim.test.utils import datapath
-
-        path = Path(datapath("questions-words.txt"))
+        path = gensims("questions-words.txt")
     section, sections, questions, faults = path.stem, [], [], []
     try:
         lines = lines_of(path, 4, f"say questions: {CARRIED}")
@@ -94,7 +93,7 @@ def _ask(matrix: Matrix, questions: np.ndarray, params: Params) -> tuple[dict[st
     # the token for unknown words has a vector, and is no word that could be an answer
     words = [row for row, item in enumerate(items) if item != UNKNOWN]
     names = [items[row] for row in words]
-    directions = unit(matrix.finite(matrix.memmap()[: len(items)][words], names))
+    directions = unit(matrix.finite(matrix.memmap(len(items))[words], names))
     rows = rows_of(questions.ravel(), names).reshape(-1, 4)
     asked = (rows >= 0).all(axis=1)
     a, b, c, wanted = rows[asked].T

@@ -24,7 +24,7 @@ from pipelines.kernels.nearest import rows_of, unit
 from pipelines.kernels.ranks import spearman
 from pipelines.lookup import composer
 from pipelines.method import Knobs, Run
-from pipelines.named_sets import carried_or_file, lines_of, once, read_each, title_of
+from pipelines.named_sets import carried_or_file, gensims, lines_of, once, read_each, title_of
 from pipelines.told_rows import refuse
 
 CARRIED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}  # by gensim
@@ -73,11 +73,7 @@ def evaluate(vectors: list[Vectors], params: Params, run: Run, codings: list[Cod
 
 
 def _path(name: str) -> Path:
-    if name not in CARRIED:
-        return Path(name)
-    from gensim.test.utils import datapath
-
-    return Path(datapath(CARRIED[name]))
+    return gensims(CARRIED[name]) if name in CARRIED else Path(name)
 
 
 def _read(path: Path, run: Run) -> tuple[list[str], list[str], np.ndarray]:

@@ -1,4 +1,4 @@
-"""Who lies in which direction: cosine neighbours and analogies, by products of blocks of matrices."""
+"""Who lies in which direction: cosine neighbours, by products of blocks of matrices."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,6 @@ Array = np.ndarray
 
 CELLS = 8_000_000  # similarities held at once: 32 MB
 EPSILON = 0.001  # that 3CosMul adds below the line, the authors' value
-SHORTEST = 1e-6  # squared distance of two rows that count as apart
 
 
 def unit(vectors: Array) -> Array:
@@ -50,52 +49,6 @@ def nearest(queries: Array, vectors: Array, k: int, own: Array) -> tuple[Array, 
 def shared(first: Array, second: Array) -> Array:
     """(Q,) float64, the share of the k rows of each line of `first` that its line of `second`, (Q, k) too, holds; no line names a row twice."""
     return (first[:, :, None] == second[:, None, :]).any(axis=1).mean(axis=1)
-
-
-def analogies(vectors: Array, a: Array, b: Array, c: Array, by: str = "3CosAdd") -> Array:
-    """a is to b as c is to which? The row of the highest score that is none of the three.
-
-    Args:
-        vectors: (V, D) float32, length 1.
-        a, b, c: (Q,) int64 rows of `vectors`.
-        by: one of ANALOGIES.
-
-    Returns:
-        (Q,) int64 rows of `vectors`.
-    """
-    answer = np.empty(len(a), np.int64)
-    for part in blocks(len(a), len(vectors)):
-        asked = a[part], b[part], c[part]
-        score = ANALOGIES[by](vectors, *asked)
-        for rows in asked:
-            score[np.arange(len(score)), rows] = -np.inf
-        answer[part] = score.argmax(axis=1)
-    return answer
-
-
-def add(vectors: Array, a: Array, b: Array, c: Array) -> Array:
-    """(Q, V) cosines with b - a + c, but for its length, which is the same for all answers."""
-    return (vectors[b] - vectors[a] + vectors[c]) @ vectors.T
-
-
-def multiply(vectors: Array, a: Array, b: Array, c: Array) -> Array:
-    """(Q, V) likeness to b times that to c, over that to a; cosines are moved to [0, 1]."""
-    away, score, like = ((vectors[rows] @ vectors.T + 1) / 2 for rows in (a, b, c))
-    score *= like
-    score /= away + EPSILON
-    return score
-
-
-def direct(vectors: Array, a: Array, b: Array, c: Array) -> Array:
-    """(Q, V) cosines of the way from c to each row with that from a to b, but for the length of the second."""
-    along = vectors[b] - vectors[a]
-    score = along @ vectors.T - (along * vectors[c]).sum(axis=1, keepdims=True)
-    score /= np.sqrt(np.maximum(2 - 2 * (vectors[c] @ vectors.T), SHORTEST))
-    return score
-
-
-# Mikolov, Chen, Corrado, Dean 2013; Levy, Goldberg 2014, eq. 4; and their eq. 3, which Drozd, Gladkova, Matsuoka 2016 call so
-ANALOGIES = {"3CosAdd": add, "3CosMul": multiply, "PairDistance": direct}
 
 
 def similarities(queries: Array, vectors: Array) -> Iterator[tuple[slice, Array]]:

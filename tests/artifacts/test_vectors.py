@@ -36,6 +36,12 @@ def test_a_memmap_holds_the_matrix_on_disk_and_leaves_no_file_behind(tmp_path):
     assert os.listdir(tmp_path) == ["v"]
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 99])
+def test_a_memmap_may_hold_the_first_rows_alone(tmp_path, n):
+    vectors = written(tmp_path / "v", np.arange(12).reshape(3, 4))
+    assert vectors.memmap(n).tolist() == vectors.matrix()[:n].tolist()
+
+
 def test_a_memmap_of_no_rows_is_an_empty_matrix(tmp_path):
     assert written(tmp_path / "v", np.empty((0, 4))).memmap().shape == (0, 4)
 

@@ -6,7 +6,8 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault
 from pipelines.evaluate.analogy import Params, _read, evaluate
-from pipelines.kernels import nearest
+from pipelines.kernels import analogies as kernel
+from pipelines.kernels.nearest import unit
 from pipelines.method import Run
 
 PUBLISHED = [
@@ -165,12 +166,12 @@ def test_each_way_to_ask_has_its_own_figures(tmp_path, half_right):
 
 
 def test_answers_by_3cosmul_are_gensims(monkeypatch, half_right):
-    monkeypatch.setattr(nearest, "EPSILON", 1e-6)  # theirs; ours is the authors'
+    monkeypatch.setattr(kernel, "EPSILON", 1e-6)  # theirs; ours is the authors'
     words, matrix = half_right.items()[1:], half_right.matrix()[1:]
     theirs = KeyedVectors(matrix.shape[1])
     theirs.add_vectors(words, matrix)
     a, b, c = np.random.default_rng(0).integers(len(words), size=(3, 200))
-    mine = nearest.analogies(nearest.unit(matrix), a, b, c, "3CosMul")
+    mine = kernel.analogies(unit(matrix), a, b, c, "3CosMul")
     asked = [[words[row] for row in rows] for rows in zip(b, c, a, strict=True)]
     assert [words[row] for row in mine] == [
         theirs.most_similar_cosmul(positive=[q[0], q[1]], negative=[q[2]], topn=1)[0][0] for q in asked

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipelines.kernels import nearest as kernel
-from pipelines.kernels.nearest import analogies, nearest, rows_of, shared, unit
+from pipelines.kernels.nearest import nearest, rows_of, shared, unit
 
 
 def test_unit_rows_have_length_one_and_a_row_of_zeros_stays():
@@ -26,33 +26,6 @@ def test_neighbours_are_those_of_the_plain_definition_in_every_block(monkeypatch
         assert found[i].tolist() == wanted.tolist()
         assert cosine[i] == pytest.approx(similarity[wanted], abs=1e-6)
     assert found[4, 0] == 4  # not told to leave itself out
-
-
-def cosine(x, y):
-    return x @ y / np.linalg.norm(x) / np.linalg.norm(y)
-
-
-# Levy, Goldberg 2014, eq. 1, 4 and 3, of an answer w to: a is to b as c is to w
-PLAIN = {
-    "3CosAdd": lambda w, a, b, c: cosine(w, b - a + c),
-    "3CosMul": lambda w, a, b, c: (cosine(w, b) + 1) / 2 * (cosine(w, c) + 1) / 2 / ((cosine(w, a) + 1) / 2 + 0.001),
-    "PairDistance": lambda w, a, b, c: cosine(w - c, b - a),
-}
-
-
-@pytest.mark.parametrize("by", PLAIN)
-def test_analogies_are_those_of_the_plain_definition_and_never_a_word_of_the_question(monkeypatch, by):
-    monkeypatch.setattr(kernel, "CELLS", 500)
-    rng = np.random.default_rng(1)
-    vectors = unit(rng.normal(size=(60, 6)))
-    a, b, c = np.stack([rng.permutation(60)[:3] for _ in range(40)]).T
-    answer = analogies(vectors, a, b, c, by)
-    for i in range(40):
-        left = np.setdiff1d(np.arange(60), [a[i], b[i], c[i]])
-        similarity = np.full(60, -np.inf)
-        similarity[left] = [PLAIN[by](vectors[w], vectors[a[i]], vectors[b[i]], vectors[c[i]]) for w in left]
-        assert answer[i] == similarity.argmax()
-        assert answer[i] not in (a[i], b[i], c[i])
 
 
 def test_shared_is_the_share_of_rows_in_common_in_any_order():
