@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.measure import THREADS, Cost, measure
+from benchmarks.measure import THREADS, costs, measure, table
 from pipelines import layout
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.vectors import Vectors
@@ -126,17 +126,6 @@ def cold(folder: Path, command: list[str]) -> float:
     begun = time.perf_counter()
     subprocess.run([Path(sys.executable).parent / "wordloom", *command], cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - begun
-
-
-def table(lines: list[list[str]], out=sys.stdout) -> None:
-    for i, line in enumerate(lines):
-        print(f"| {' | '.join(line)} |", file=out)
-        if not i:
-            print(f"| --- | {' | '.join(['--:'] * (len(line) - 1))} |", file=out)
-
-
-def costs(name: str, cost: Cost) -> list[str]:
-    return [name, f"{cost.wall:.1f} s", f"{cost.cpu:.1f} s", f"{cost.peak:,.0f} MB"]
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ THREADS = min(2, os.cpu_count() or 1)
 
 class Cost(NamedTuple):
     wall: float  # seconds
-    cpu: float  # seconds, of all threads
+    cpu: float  # seconds, of all threads and processes
     peak: float  # MB of memory, the interpreter and its libraries included
     result: Any
 
@@ -41,8 +42,8 @@ class Timed(Run):
 def measure(work: Callable[..., Any], *arguments: Any) -> Cost:
     """Runs work(*arguments) in a new process. `work` is a module's function; it may be a generator that
     yields once, when all is ready and the clock is to start, and again with the result."""
-    with get_context("spawn").Pool(1) as pool:
-        return Cost(*pool.apply(_timed, (work, arguments)))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return Cost(*pool.submit(_timed, work, arguments).result())
 
 
 def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float, float, float, Any]:
@@ -51,10 +52,16 @@ def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float,
     numba.set_num_threads(THREADS)
     steps = work(*arguments)
     next(steps)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu()
     result = next(steps)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, _cpu() - cpu
     return wall, cpu, peak_bytes() / 2**20, result
+
+
+def _cpu() -> float:
+    """Seconds of this process and of those that it started and that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def text(folder: Path) -> tuple[Tokens, str]:
@@ -98,7 +105,23 @@ def race(unit: str, rows: list[tuple[str, Cost, int]], **more: list[str]) -> str
     for i, (name, cost, n) in enumerate(rows):
         ratios = [(cost.wall / n) / (first.wall / n_first), (cost.cpu / n) / (first.cpu / n_first)]
         lines.append([
-            name, f"{n / 1e6:.1f} M", f"{cost.wall:.1f} s", f"{cost.cpu:.1f} s", f"{n / cost.wall / 1e6:.2f} M", f"{cost.peak:,.0f} MB",
+            name, many(n, 1), f"{cost.wall:.1f} s", f"{cost.cpu:.1f} s", many(n / cost.wall, 2), f"{cost.peak:,.0f} MB",
             *(column[i] for column in more.values()), *(f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}" for ratio in ratios),
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def many(n: float, digits: int) -> str:
+    return f"{n / 1e6:.{digits}f} M" if n >= 1e5 else f"{n:,.0f}"
+
+
+def table(lines: list[list[str]]) -> None:
+    """Prints them as Markdown; the first is the heading, and all but the first column are numbers."""
+    for i, line in enumerate(lines):
+        print(f"| {' | '.join(line)} |")
+        if not i:
+            print(f"| --- | {' | '.join(['--:'] * (len(line) - 1))} |")
+
+
+def costs(name: str, cost: Cost) -> list[str]:
+    return [name, f"{cost.wall:.1f} s", f"{cost.cpu:.1f} s", f"{cost.peak:,.0f} MB"]

@@ -90,7 +90,6 @@ def test_a_worker_that_is_killed_takes_its_stages_with_it_and_another_one_makes_
     assert "its worker was lost" in (orchestra.home / "run.log").read_text()
 
 
-@pytest.mark.quick_slow
 def test_a_flow_process_of_a_worker_that_is_killed_takes_its_stage_with_it_and_is_sent_again(orchestra, root, calm, held):
     _, run = held
     stage = process(root, "stage.py embed g")

@@ -104,7 +104,6 @@ def is_seen(secret: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_with_a_password_only_those_who_have_it_get_in_and_nothing_shows_it(tmp_path):
     project = serving.project(tmp_path / "project")
     with serving.running(project.root, tmp_path / "home", "--host", "0.0.0.0", PREFECT_SERVER_API_AUTH_STRING=SECRET) as one:

@@ -156,7 +156,6 @@ def test_one_thing_that_cannot_be_shown_hides_no_other(shown, tmp_path, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_slow
 def test_a_closed_gate_reaches_a_real_server_as_an_event_that_an_automation_is_triggered_by(project, tmp_path):
     import os
     import subprocess
