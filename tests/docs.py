@@ -1,6 +1,6 @@
 """Docs against code: `python -m tests.docs` checks, `python -m tests.docs --write` writes docs/methods.md anew.
 
-Checked: every file that README and docs link to or name is there; every `wordloom` command and `make`
+Checked: every file and heading that README and docs link to or name is there; every `wordloom` command and `make`
 target they mention exists; docs/methods.md is what the methods' own pages say; README is short.
 """
 
@@ -62,9 +62,10 @@ def faults() -> list[str]:
     commands = set(re.findall(r"^\W*([a-z-]+) ", usage, re.MULTILINE))
     for page in pages():
         text, name = page.read_text(), page.relative_to(HOME)
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text):
-            if not (page.parent / target).exists():
-                found.append(f"{name}: the link to {target} leads nowhere")
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+            there = page.parent / target if target else page
+            if not there.exists() or (heading and heading not in headings(there)):
+                found.append(f"{name}: the link to {target}{heading and '#'}{heading} leads nowhere")
         for path in re.findall(r"`((?:pipelines|flows|tasks|tests|benchmarks|experiments|docs)/[\w./-]+)`", text):
             if not (HOME / path).exists() and "NAME" not in path and "METHOD" not in path:
                 found.append(f"{name}: {path} does not exist")
@@ -79,6 +80,12 @@ def faults() -> list[str]:
     if (HOME / "docs/methods.md").read_text() != methods_page():
         found.append("docs/methods.md is not what the code says. Run: python -m tests.docs --write")
     return found
+
+
+def headings(page: Path) -> set[str]:
+    """What a link into a page may name, as GitHub makes it of the page's headings."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in lines}
 
 
 def code(text: str) -> list[str]:
