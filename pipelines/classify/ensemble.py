@@ -1,11 +1,11 @@
 """Ensemble: the average of what several classifiers say, document by document.
 
-reads   predictions   two rows or more, of the same documents and the same classes, one class each
-writes  predictions   a weighted mean of their probabilities. The model holds the weights
+reads   predictions   two rows or more, of the same documents and the same classes, one class each or several; or of numbers
+writes  predictions   a weighted mean of their probabilities, or of the numbers. The model holds the weights
 source  Dietterich 2000, Ensemble methods in machine learning; Jordan, Jacobs 1994 for weights that are chosen: those of a mixture,
-        by expectation-maximisation
+        by expectation-maximisation; Breiman 1996, Stacked regressions, for those of numbers: least squares, none below 0
 
-Weights that are chosen are chosen on valid, so the log loss of valid is then a little too good.
+Weights that are chosen are chosen on valid, so the loss of valid is then a little too good.
 """
 
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.optimize import nnls
 
 from pipelines.artifacts.predictions import Predictions
 from pipelines.errors import Fault
@@ -21,44 +22,62 @@ from pipelines.told import Told, told, write_told
 
 GAIN = 1e-9  # nats a document; a round of expectation-maximisation that gains less was the last one
 ROUNDS = 10_000  # at most
+STRICT = 1e4  # weight of the equation that weights sum to 1, beside errors of at most 1
+ANSWERS = "one", "several", "number"
 
 
 class Params(Knobs):
-    weights: Literal["equal", "chosen"] = "equal"  # chosen: at least 0, their sum 1, for the least log loss on valid
+    weights: Literal["equal", "chosen"] = (
+        "equal"  # chosen: at least 0, their sum 1, for the least log loss on valid, of numbers the least squared error
+    )
 
 
 def classify(predictions: list[Predictions], params: Params, run: Run) -> Predictions:
     if len(predictions) < 2:
         raise Fault(f"{run.name}: an average needs two rows of predictions or more, and only {predictions[0].name} is named")
-    several = [told(one) for one in predictions]
+    several = [told(one, ANSWERS) for one in predictions]
     first = several[0]
     faults = [fault for one, its in zip(predictions[1:], several[1:], strict=True) for fault in misfits(predictions[0], first, one, its)]
     if faults:
         raise Fault(faults)
     p = [aligned(first, one) for one in several]  # (N, C) each, documents in the first one's order
     settings = {"model": "ensemble", "classes": first.classes, "of": [one.classes for one in several], "params": params.model_dump()}
-    weights = np.full(len(several), 1 / len(several))
-    if params.weights == "chosen":
-        mine, class_ids = first.judged("valid")
-        if not len(mine):
-            raise Fault(f"{run.name}: no document of valid has a label among the classes, so no weights can be chosen. Say weights: equal")
-        places = np.array([[its.index(name) for name in first.classes] for its in settings["of"]])  # of the classes, (rows, C)
-        weights = mixture(np.stack([one[mine, place[class_ids]] for one, place in zip(p, places, strict=True)]).astype(np.float64))
+    weights = chosen(first, p, settings["of"], run) if params.weights == "chosen" else np.full(len(several), 1 / len(several))
     run.say("weights " + ", ".join(f"{one.row} {weight:.3f}" for one, weight in zip(predictions, weights, strict=True)))
     kept = {"weights": weights}
     return write_told(run, first, combined(p, settings, kept), settings, kept)
 
 
+def chosen(first: Told, p: list[np.ndarray], of: list[list[str]], run: Run) -> np.ndarray:
+    """(rows,) float64: the weights that serve the labelled documents of valid best. Raises Fault where there are none."""
+    rows, truth = first.judged("valid") if first.answer == "one" else first.truth("valid")
+    if not len(rows):
+        among = " among the classes" if first.classes else ""
+        raise Fault(f"{run.name}: no document of valid has a label{among}, so no weights can be chosen. Say weights: equal")
+    said = np.stack([one[rows][:, order] for one, order in zip(p, orders(first.classes, of), strict=True)]).astype(np.float64)
+    if first.answer == "number":
+        return simplex(said[:, :, 0], truth[:, 0])
+    if first.answer == "several":  # each class of each document is a question of its own
+        return mixture(np.where(truth, said, 1 - said).reshape(len(p), -1))
+    return mixture(said[:, np.arange(len(rows)), truth])
+
+
+def orders(classes: list[str], of: list[list[str]]) -> list[list[int]]:
+    """Where each row of predictions has the classes; numbers have one column."""
+    return [[its.index(name) for name in classes] or [0] for its in of]
+
+
 def combined(probabilities: list[np.ndarray], settings: dict, weights: dict[str, np.ndarray]) -> np.ndarray:
     """(N, C) float32, of what the classifiers say of the same documents; each has the classes in an order of its own, `of`."""
-    orders = [[its.index(name) for name in settings["classes"]] for its in settings["of"]]
-    parts = zip(weights["weights"], probabilities, orders, strict=True)
+    parts = zip(weights["weights"], probabilities, orders(settings["classes"], settings["of"]), strict=True)
     return sum(weight * p[:, order].astype(np.float64) for weight, p, order in parts).astype(np.float32)
 
 
 def misfits(a: Predictions, first: Told, b: Predictions, other: Told) -> list[str]:
     """Why the two cannot be averaged, a sentence each."""
     faults = []
+    if first.answer != other.answer:
+        return [f"the answers of {a.name} are {first.answer}, and those of {b.name} {other.answer}. Name rows of one target"]
     if set(first.classes) != set(other.classes):
         lacking = sorted(set(first.classes) ^ set(other.classes))
         faults.append(f"{a.name} and {b.name} have not the same classes: {lacking[0]!r} is of one alone. Train both on the same documents")
@@ -97,4 +116,18 @@ def mixture(p: np.ndarray) -> np.ndarray:
         if gained - before < GAIN:
             break
         before, weights = gained, weights * (p / of_truth).mean(axis=1)
+    return weights / weights.sum()
+
+
+def simplex(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(rows,) float64: the weights on the simplex with the least squared error.
+
+    Args:
+        said: (rows, n) numbers; truth: (n,). As the weights' sum is 1, the error is the weighted sum of the rows' errors.
+    """
+    errors = said - truth
+    scale = np.abs(errors).max() or 1.0
+    # one more equation, that the sum is 1, weighing so much that nothing is gained by missing it
+    equations = np.concatenate([(errors / scale).T, np.full((1, len(said)), STRICT)])
+    weights, _ = nnls(equations, np.append(np.zeros(len(truth)), STRICT))
     return weights / weights.sum()

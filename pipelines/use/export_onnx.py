@@ -489,9 +489,11 @@ def _temperature(g: Graph, told: list[str], settings: dict, weights: dict[str, n
 
 
 def _ensemble(g: Graph, told: list[str], settings: dict, weights: dict[str, np.ndarray]) -> str:
+    from pipelines.classify import ensemble
+
     parts = [
-        g("Mul", g("Gather", p, integers(*(its.index(name) for name in settings["classes"])), axis=1), number(weight))
-        for weight, p, its in zip(weights["weights"], told, settings["of"], strict=True)
+        g("Mul", g("Gather", p, integers(*order), axis=1), number(weight))
+        for weight, p, order in zip(weights["weights"], told, ensemble.orders(settings["classes"], settings["of"]), strict=True)
     ]
     return functools.reduce(lambda total, part: g("Add", total, part), parts)
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import layout, params
-from pipelines.artifacts.predictions import SEPARATOR, SHOWN_FROM, Predictions, as_label
+from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.errors import Fault
 from pipelines.method import Run
+from pipelines.told import named
 from pipelines.use.cutting import Cut, Cutter
 
 LONGEST = 2**20  # tokens that are read at a time, of copies of a text
@@ -58,11 +59,7 @@ class Classifier:
 
     def names(self, probabilities: np.ndarray) -> list[str]:
         """What is predicted: the most probable class, all of several that are more probable than not, or the number."""
-        if self.model.answer == "number":
-            return [as_label(number) for number in probabilities[:, 0]]
-        if self.model.answer == "several":
-            return [SEPARATOR.join(self.classes[i] for i in np.flatnonzero(row >= SHOWN_FROM)) for row in probabilities]
-        return [self.classes[i] for i in probabilities.argmax(axis=1)]
+        return named(self.model.answer, self.classes, probabilities)
 
     def importance(self, cut: Cut, text: int) -> np.ndarray:
         """(n_tokens,) float64: by how much the log-odds of one text's most probable class fall when a token is unknown, or the number does."""

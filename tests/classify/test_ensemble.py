@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pipelines.classify.ensemble import Params, classify, combined, mixture
+from pipelines.artifacts.predictions import Predictions, as_label
+from pipelines.classify.ensemble import Params, classify, combined, mixture, simplex
 from pipelines.errors import Fault
 from pipelines.kernels.calibration import log_loss
 from pipelines.method import Run
@@ -90,3 +91,86 @@ def test_without_labels_in_valid_no_weights_can_be_chosen(tmp_path):
     one, two = (predictions(tmp_path / name, np.full((1, 3), 1 / 3), ["test"], [None]) for name in ("one", "two"))
     with pytest.raises(Fault, match="no document of valid has a label among the classes, so no weights can be chosen"):
         classify([one, two], Params(weights="chosen"), Run(tmp_path / "p"))
+
+
+def of_several(folder, p, labels, splits, classes=CLASSES):
+    with Run(folder).open(Predictions) as out:
+        out.append("classes", class_id=range(len(classes)), label=classes)
+        named = ["|".join(name for name, x in zip(classes, row, strict=True) if x >= 0.5) for row in p]
+        out.append(
+            doc_id=[f"d{i}" for i in range(len(p))], split=splits, answer=["several"] * len(p), label=labels,
+            predicted=named, probabilities=p.astype(np.float32),
+        )  # fmt: skip
+    return out.artifact
+
+
+def of_numbers(folder, x, labels, splits):
+    with Run(folder).open(Predictions) as out:
+        out.append(
+            doc_id=[f"d{i}" for i in range(len(x))], split=splits, answer=["number"] * len(x), label=labels,
+            predicted=[as_label(number) for number in x], probabilities=np.ones((len(x), 1), np.float32),
+        )  # fmt: skip
+    return out.artifact
+
+
+def test_several_classes_are_each_averaged_and_told_from_a_half_on(tmp_path):
+    one = of_several(tmp_path / "one", np.array([[0.9, 0.2, 0.4], [0.1, 0.1, 0.1]]), ["a|c", None], ["valid", "test"])
+    two = of_several(
+        tmp_path / "two", np.array([[0.2, 0.5, 0.8], [0.9, 0.2, 0.95]])[:, [1, 0, 2]], ["a|c", None], ["valid", "test"], ["b", "a", "c"]
+    )
+    made = classify([one, two], Params(), Run(tmp_path / "p"))
+    assert made.answer() == "several"
+    frame, p = made.frame("test")
+    assert p == pytest.approx(np.array([[0.5, 0.15, 0.525]]))
+    assert frame["predicted"].tolist() == ["a|c"]
+    assert made.frame("valid")[1] == pytest.approx(np.array([[0.55, 0.35, 0.6]]))
+
+
+def test_the_one_that_knows_several_classes_gets_the_weight(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.random((400, 3)) < 0.4
+    labels = ["|".join(name for name, is_one in zip(CLASSES, row, strict=True) if is_one) or "|" for row in truth]
+    knows = of_several(tmp_path / "knows", np.where(truth, 0.9, 0.1), labels, ["valid"] * 400)
+    guesses = of_several(tmp_path / "guesses", rng.random((400, 3)), labels, ["valid"] * 400)
+    weights = classify([guesses, knows], Params(weights="chosen"), Run(tmp_path / "p")).model()[1]["weights"]
+    assert weights[1] > 0.95
+
+
+def test_numbers_are_averaged_and_their_weights_are_those_of_least_squares(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(10, 3, 600)
+    labels = [as_label(x) for x in truth[:400]] + [None] * 200
+    splits = ["valid"] * 400 + ["test"] * 200
+    said = [truth + rng.normal(0, s, 600) for s in (1.0, 2.0)]
+    given = [of_numbers(tmp_path / str(i), x, labels, splits) for i, x in enumerate(said)]
+    equal = classify(given, Params(), Run(tmp_path / "equal"))
+    assert [float(x) for x in equal.frame("test")[0]["predicted"]] == pytest.approx((said[0] + said[1])[400:] / 2, rel=1e-5)
+    made = classify(given, Params(weights="chosen"), Run(tmp_path / "chosen"))
+    weights = made.model()[1]["weights"]
+    # of two errors without a bias: the first one's weight is cov(e2, e2 - e1) / var(e1 - e2)
+    e1, e2 = said[0][:400] - truth[:400], said[1][:400] - truth[:400]
+    assert weights[0] == pytest.approx((e2 @ (e2 - e1)) / ((e1 - e2) @ (e1 - e2)), abs=1e-3)
+    assert combined([x[:, None].astype(np.float32) for x in said], *made.model())[:, 0] == pytest.approx(weights @ np.array(said), rel=1e-5)
+
+
+def test_weights_of_numbers_are_never_below_nought_and_no_other_point_of_the_simplex_is_better():
+    rng = np.random.default_rng(1)
+    said, truth = rng.normal(size=(4, 60)), rng.normal(size=60)
+    best = simplex(said, truth)
+    assert best.sum() == pytest.approx(1)
+    assert (best >= 0).all()
+    error = np.square(best @ said - truth).sum()
+    assert all(np.square(other @ said - truth).sum() >= error - 1e-6 for other in rng.dirichlet(np.full(4, 0.5), 500))
+    assert simplex(np.zeros((2, 3)), np.zeros(3)).sum() == 1  # both are right everywhere
+
+
+def test_rows_of_other_answers_are_refused(tmp_path):
+    one = predictions(tmp_path / "one", np.full((1, 3), 1 / 3), ["valid"], ["a"])
+    several_ = of_several(tmp_path / "several", np.full((1, 3), 1 / 3), ["a"], ["valid"])
+    with pytest.raises(
+        Fault, match="the answers of predictions/one are one, and those of predictions/several several. Name rows of one target"
+    ):
+        classify([one, several_], Params(), Run(tmp_path / "p"))
+    text = predictions(tmp_path / "text", np.full((1, 3), 1 / 3), ["valid"], ["a"], answer="text")
+    with pytest.raises(Fault, match="its answers are text, and this is for one class each or several classes each or numbers"):
+        classify([text, text], Params(), Run(tmp_path / "p"))
