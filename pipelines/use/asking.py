@@ -69,7 +69,7 @@ def _table(file: Path, column: str) -> Iterator[str]:
 
 def answers(root: Path, row: str, given: Iterable[str], explain: bool = False) -> Iterator[dict[str, Any]]:
     """Of each text: text, predicted, probabilities (class -> float; of a row whose answers are texts, one: probability; of numbers, the
-    number), n_tokens, unknown (how many of them the vocabulary has not).
+    number), n_tokens, unknown (how many of them the vocabulary has not; of a row that reads several rows of tokens both are of the first).
 
     Args:
         explain: also `importance`, (token as it was written, by how much the log-odds of the most probable class fall without it), in the text's
@@ -82,10 +82,16 @@ def told(classifier: Classifier, given: Iterable[str], explain: bool = False) ->
     """As `answers`, by a classifier that has been read."""
     if explain and classifier.model.answer == "text":
         raise Fault(f"--explain is for classes, and classify.{classifier.model.row.name} answers in texts. Leave it out")
+    if explain and len(classifier.cutters) > 1:
+        raise Fault(
+            f"--explain is of one way to cut a text, and classify.{classifier.model.row.name} reads tokens/{', tokens/'.join(classifier.cutters)}. "
+            "Leave it out, or ask one of the rows that it is made of"
+        )
     for part in _batched(given, 1 if explain else BATCH):
-        cut = classifier.cutter.cut(part)
+        cuts = classifier.cut(part)
+        cut = cuts[0]
         in_texts = classifier.model.answer == "text"
-        told, p = classifier.texts(cut) if in_texts else _classes(classifier, cut)
+        told, p = classifier.texts(cut) if in_texts else _classes(classifier, cuts)
         attention = classifier.attention(cut) if explain else None
         for i, (text, predicted) in enumerate(zip(part, told, strict=True)):
             ids = cut.values[cut.offsets[i] : cut.offsets[i + 1]]
@@ -104,8 +110,8 @@ def told(classifier: Classifier, given: Iterable[str], explain: bool = False) ->
             yield found
 
 
-def _classes(classifier: Classifier, cut: Cut) -> tuple[list[str], np.ndarray]:
-    p = classifier.probabilities(cut)
+def _classes(classifier: Classifier, cuts: list[Cut]) -> tuple[list[str], np.ndarray]:
+    p = classifier.probabilities(*cuts)
     return classifier.names(p), p
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from pipelines import params
 from pipelines.errors import Fault
+from pipelines.use.cutting import Cut
 from pipelines.use.predict import Classifier, Model
 
 OPSET, IR = 18, 9  # of 2023, so that older runtimes read it
@@ -97,8 +98,9 @@ def onnx(source: tuple[Path, str], file: Path) -> None:
     packages()
     root, row = source
     asked = Classifier(root, row)
+    cutter = asked.cutter
     write(root, asked, file)
-    asked.cutter.tokenizer.save(str(file.with_suffix(".tokenizer.json")))
+    cutter.tokenizer.save(str(file.with_suffix(".tokenizer.json")))
 
 
 def write(root: Path, asked: Classifier, file: Path) -> None:
@@ -156,11 +158,11 @@ def session(runtime: Any, file: Path) -> Any:
 def _try(runtime: Any, file: Path, asked: Classifier) -> None:
     """Raises Fault where the file does not answer as the model does."""
     rng = np.random.default_rng(1)
-    n_words = len(asked.model.vocabularies()[0])
+    n_words = len(asked.model.vocabularies()[0][1])
     lengths = np.concatenate([[1, LONGEST], rng.integers(1, LONGEST + 1, ASKED - 2)])
     ids = rng.integers(0, n_words, (ASKED, LONGEST))
     values = np.concatenate([line[:n] for line, n in zip(ids, lengths, strict=True)]).astype(np.int32)
-    expected = asked.model.probabilities(values, np.concatenate([[0], np.cumsum(lengths)]), asked.run)
+    expected = asked.probabilities(Cut(values, np.concatenate([[0], np.cumsum(lengths)]), []))
     (said,) = session(runtime, file).run(None, {"ids": ids, "lengths": lengths})
     away = float(np.abs(said - expected).max())
     if not away <= TOLERANCE * (np.abs(expected).max() if asked.model.answer == "number" else 1):
@@ -218,7 +220,7 @@ def can(method: str, knobs: dict[str, Any]) -> bool:
 
 
 def exportable(root: Path) -> list[str]:
-    """The rows of classify that `write` takes."""
+    """The rows of classify that `write` takes: what they are made of can be written, and cuts texts in one way."""
     rows = {row.name: row for row in params.read(root) if row.verb == "classify"}
 
     def is_one(name: str) -> bool:
@@ -226,7 +228,11 @@ def exportable(root: Path) -> list[str]:
         members = row.inputs.get("predictions", [])
         return all(map(is_one, members)) if members else can(row.method.name, row.knobs.model_dump())
 
-    return [name for name in rows if is_one(name)]
+    def tokens(name: str) -> set[str]:
+        members = rows[name].inputs.get("predictions", [])
+        return {each for member in members for each in tokens(member)} if members else set(rows[name].inputs.get("tokens", []))
+
+    return [name for name in rows if is_one(name) and len(tokens(name)) == 1]
 
 
 def _cut(g: Graph, ids: str, lengths: str, most: int, keep: str) -> tuple[str, str]:

@@ -95,10 +95,11 @@ def vectors(matrix: Matrix, folder: Path, root: Path) -> None:
 def classifier(source: tuple[Path, str], folder: Path) -> None:
     root, row = source
     asked = Classifier(root, row)
+    cutter = asked.cutter
     folder.mkdir()
-    cleaning = asked.cutter.knobs.model_dump(mode="json", exclude_defaults=True, include=set(Cleaning.model_fields))
+    cleaning = cutter.knobs.model_dump(mode="json", exclude_defaults=True, include=set(Cleaning.model_fields))
     _keep(asked.model, folder, {"cleaning": cleaning})
-    asked.cutter.tokenizer.save(str(folder / "tokenizer.json"))
+    cutter.tokenizer.save(str(folder / "tokenizer.json"))
     use = WITH_WORDLOOM.replace("METHOD", asked.model.row.method.module)
     use = use.replace("ASKED", "texts_of" if asked.model.answer == "text" else "probabilities_of")
     use = "" if asked.model.members else use
@@ -118,7 +119,7 @@ def classifier(source: tuple[Path, str], folder: Path) -> None:
         part = {"head": "first", "tail": "last", "both": "first and last"}.get(knobs.get("keep", "head"))
         limits.append(f"Of a longer text it reads the {part} {knobs['max_tokens']:,} tokens.")
     limits += [
-        f"It knows {len(asked.model.vocabularies()[0]):,} tokens; all others are one unknown token to it.",
+        f"It knows {len(asked.model.vocabularies()[0][1]):,} tokens; all others are one unknown token to it.",
         "Choices, such as when training ended, were made on the validation split, so its scores there are a little too good.",
     ]
     facts = {"tags": [asked.model.row.method.name], "pipeline_tag": "text-classification"}

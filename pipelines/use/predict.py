@@ -1,6 +1,6 @@
 """Predict: what a classifier says of texts of somebody's own, cleaned and cut as the text was that it has learned from.
 
-reads   predictions   of any row of classify whose inputs come down to one row of tokens; and that row's tokenizer.json
+reads   predictions   of any row of classify whose inputs come down to tokens; and the tokenizer.json of each row of them
 
 Nothing that it was trained on is needed. The importance of a token is by how much the log-odds of the predicted class, log(p / (1 - p)), fall
 when that token is unknown: erasure (Li, Monroe, Jurafsky 2016, of log-likelihoods), by a measure that still tells words apart where the
@@ -8,6 +8,7 @@ classifier is certain, and no probability moves. Of a number it is by how much t
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,22 +37,31 @@ class Classifier:
         self.model = Model(root, row)
         self.classes = self.model.classes
         self.run = Run(root, name=f"classify/{row}", threads=threads)
-        rows = sorted(set(self.model.tokens()))
-        if len(rows) != 1:
-            raise Fault(
-                f"classify.{row} reads {len(rows)} rows of tokens, {', '.join(rows)}; texts are cut in one way. Name one that it is made of"
-            )
-        self.cutter = Cutter(root, rows[0])
-        vocabulary = self.cutter.tokenizer.get_vocab()
-        for words in self.model.vocabularies():
+        self.cutters = {name: Cutter(root, name) for name in sorted({name for name, _ in self.model.vocabularies()})}
+        for name, words in self.model.vocabularies():
+            vocabulary = self.cutters[name].tokenizer.get_vocab()
             if len(vocabulary) != len(words) or any(vocabulary.get(word) != i for i, word in enumerate(words)):
                 raise Fault(
-                    f"predictions/{row} was trained with another vocabulary than tokens/{rows[0]} has now. Run: dvc repro classify-{row}"
+                    f"predictions/{row} was trained with another vocabulary than tokens/{name} has now. Run: dvc repro classify-{row}"
                 )
 
-    def probabilities(self, cut: Cut) -> np.ndarray:
+    @property
+    def cutter(self) -> Cutter:
+        """Raises Fault for a row that is made of some that cut texts in several ways."""
+        if len(self.cutters) > 1:
+            raise Fault(
+                f"classify.{self.model.row.name} reads {len(self.cutters)} rows of tokens, {', '.join(self.cutters)}, and this takes one. "
+                "Name a row that it is made of"
+            )
+        return next(iter(self.cutters.values()))
+
+    def cut(self, texts: Sequence[str]) -> list[Cut]:
+        """One for each row of tokens, in their order."""
+        return [cutter.cut(texts) for cutter in self.cutters.values()]
+
+    def probabilities(self, *cuts: Cut) -> np.ndarray:
         """(n, C) float32; of a row whose answers are numbers (n, 1), these."""
-        return self.model.probabilities(cut.values, cut.offsets, self.run)
+        return self.model.probabilities(dict(zip(self.cutters, cuts, strict=True)), self.run)
 
     def texts(self, cut: Cut) -> tuple[list[str], np.ndarray]:
         """Of a row whose answers are texts: these, and the probability of each."""
@@ -71,7 +81,7 @@ class Classifier:
             without = np.tile(ids, (len(at), 1))
             gone = at[at < len(ids)]
             without[gone - start, gone] = UNKNOWN_ID
-            parts.append(self.model.probabilities(without.ravel(), np.arange(len(at) + 1) * len(ids), self.run))
+            parts.append(self.probabilities(Cut(without.ravel(), np.arange(len(at) + 1) * len(ids), [])))
         p = np.concatenate(parts)
         if self.model.answer == "number":
             worth = p[:, 0].astype(np.float64)
@@ -116,19 +126,19 @@ class Model:
         self.kept = made.model()
         self.classes = made.classes()
 
-    def tokens(self) -> list[str]:
-        """The rows of tokenize that it reads, or its members."""
-        return [*self.row.inputs.get("tokens", []), *(name for member in self.members for name in member.tokens())]
-
-    def vocabularies(self) -> list[list[str]]:
-        return [words for member in self.members for words in member.vocabularies()] if self.members else [self.kept[0]["words"]]
-
-    def probabilities(self, values: np.ndarray, offsets: np.ndarray, run: Run) -> np.ndarray:
-        """(n, C) float32 of the documents values[offsets[i]:offsets[i + 1]]; of a row whose answers are numbers (n, 1), these."""
+    def vocabularies(self) -> list[tuple[str, list[str]]]:
+        """Of it, or of each of its members: the row of tokenize that it reads, and the words that it knows."""
         if self.members:
-            return self.method.combined([member.probabilities(values, offsets, run) for member in self.members], *self.kept)
+            return [found for member in self.members for found in member.vocabularies()]
+        return [(self.row.inputs["tokens"][0], self.kept[0]["words"])]
+
+    def probabilities(self, cuts: Mapping[str, Cut], run: Run) -> np.ndarray:
+        """(n, C) float32 of the same documents, cut by each row of tokens; of a row whose answers are numbers (n, 1), these."""
+        if self.members:
+            return self.method.combined([member.probabilities(cuts, run) for member in self.members], *self.kept)
+        [(name, _)] = self.vocabularies()
         try:
-            return self.method.probabilities_of(values, offsets, *self.kept, run)
+            return self.method.probabilities_of(cuts[name].values, cuts[name].offsets, *self.kept, run)
         except (KeyError, ValueError, RuntimeError) as err:  # settings or weights that this method does not write
             told = " ".join(f"{type(err).__name__}: {err}".split())[:140]
             raise Fault(

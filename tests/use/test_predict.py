@@ -17,6 +17,7 @@ from pipelines import layout
 from pipelines.artifacts.predictions import Predictions, as_label
 from pipelines.errors import Fault
 from pipelines.use.asking import answers, line, texts, write
+from pipelines.use.cutting import Cut
 from pipelines.use.predict import Classifier, continued, log_odds
 from tests.rows import run_all
 
@@ -28,10 +29,13 @@ ingest:
 tokenize:
   words: {method: words, corpus: tiny, min_count: 2}
   catch: {method: words, corpus: catch, min_count: 2}
+  letters: {method: characters, corpus: tiny}
 classify:
   lstm: {method: lstm, tokens: words, vector_size: 16, hidden_size: 16, epochs: 12, lr: 0.02, dropout: 0.1}
   tfidf: {method: tfidf_logreg, tokens: words, min_df: 1}
   average: {method: ensemble, predictions: [lstm, calibrated]}
+  spelled: {method: tfidf_logreg, tokens: letters, ngrams: 3, min_df: 1}
+  both: {method: ensemble, predictions: [calibrated, spelled]}
   calibrated: {method: temperature, predictions: tfidf}
   ridge: {method: tfidf_ridge, tokens: catch, weighting: counts, sublinear: false, normalise: false, ngrams: 1, l2: 0.1}
   gru-number: {method: gru, tokens: catch, target: number, vector_size: 8, hidden_size: 8, epochs: 2}
@@ -60,12 +64,12 @@ def held_out():
     return table[table["split"] == "valid"]
 
 
-@pytest.mark.parametrize("row", ["lstm", "tfidf", "calibrated", "average"])
+@pytest.mark.parametrize("row", ["lstm", "tfidf", "calibrated", "average", "both"])
 def test_of_a_text_it_says_what_it_said_of_the_document(project, row):
     made = Predictions(project / layout.artifact("predictions", row))
     frame, p = made.frame("valid")
     classifier = Classifier(project, row)
-    again = classifier.probabilities(classifier.cutter.cut(held_out()["text"].tolist()))
+    again = classifier.probabilities(*classifier.cut(held_out()["text"].tolist()))
     assert again == pytest.approx(p, abs=1e-5)
     assert classifier.names(again) == frame["predicted"].tolist()
 
@@ -124,6 +128,18 @@ def test_the_words_of_the_class_are_those_it_hangs_on_and_unknown_ones_are_not(p
     assert min(importance["harbour"], importance["fish"]) > 0
 
 
+def test_a_row_of_words_and_letters_is_asked_and_neither_explained_nor_asked_for_one_tokenizer(project):
+    (answer,) = answers(project, "both", ["the harbour fish"])
+    alone = [next(answers(project, row, ["the harbour fish"]))["probabilities"]["sea"] for row in ("calibrated", "spelled")]
+    assert answer["probabilities"]["sea"] == pytest.approx(sum(alone) / 2, abs=2e-6)
+    with pytest.raises(
+        Fault, match="--explain is of one way to cut a text, and classify.both reads tokens/letters, tokens/words. Leave it out"
+    ):
+        next(answers(project, "both", ["the harbour fish"], explain=True))
+    with pytest.raises(Fault, match="classify.both reads 2 rows of tokens, letters, words, and this takes one"):
+        Classifier(project, "both").cutter  # noqa: B018
+
+
 def test_importance_is_in_log_odds_so_that_a_classifier_that_is_certain_still_tells_words_apart(project, monkeypatch):
     classifier = Classifier(project, "tfidf")
     cut = classifier.cutter.cut(["the harbour fish"])
@@ -131,7 +147,7 @@ def test_importance_is_in_log_odds_so_that_a_classifier_that_is_certain_still_te
     for i, ids in enumerate(unknown):
         ids[i] = 0
     asked = np.concatenate([*unknown, cut.values])
-    p = classifier.model.probabilities(asked, np.arange(5) * 3, classifier.run).astype(np.float64)
+    p = classifier.probabilities(Cut(asked, np.arange(5) * 3, [])).astype(np.float64)
     odds = np.log(p[:, 1] / p[:, 0])  # sea over farm
     assert classifier.importance(cut, 0) == pytest.approx(odds[3] - odds[:3], abs=1e-4)
     # of words worth 2, 1 and 0 to a classifier whose margin is 40: in probabilities all of them are worth nothing
