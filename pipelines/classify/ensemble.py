@@ -27,9 +27,8 @@ ANSWERS = "one", "several", "number"
 
 
 class Params(Knobs):
-    weights: Literal["equal", "chosen"] = (
-        "equal"  # chosen: at least 0, their sum 1, for the least log loss on valid, of numbers the least squared error
-    )
+    # chosen: at least 0, their sum 1, for the least log loss on valid, of numbers the least squared error
+    weights: Literal["equal", "chosen"] = "equal"
 
 
 def classify(predictions: list[Predictions], params: Params, run: Run) -> Predictions:
