@@ -2,6 +2,7 @@
 
 python -m benchmarks.gpu_imdb {mixed_lstm,lm_lstm} --state DIR --out DIR [--seed 1] [--minutes 18] [--knob lr=0.002 ...] [--test]
 python -m benchmarks.gpu_imdb mixed_lstm --device cpu --few --state DIR --out DIR        a trial of the whole without a GPU
+python -m benchmarks.gpu_imdb table --out DIR                                            of all DIR/*/result.json, a line a method
 
 Nothing of Prefect, DVC or Great Expectations. WORDLOOM_DATA names the folder with imdb/. What stands in test is taken out of train and of the
 reviews without labels first, and counted; validation is a fifth of train, drawn by seed; word vectors are skip-gram's of train and the reviews
@@ -11,6 +12,8 @@ without labels.
 that was not stopped. --state keeps what that needs, for one method, seed and knobs: with others it is refused, and the differences are
 named. --out gets curve.csv, language.csv, result.json and model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a
 snapshot where the state is lost: labels are learned from its weights on, the optimiser and its rate begin anew, and result.json says so.
+table: seeds of one method and of the same knobs are one line, with their number; the interval is of the mean over seeds (Student's t), of
+a single seed over the reviews.
 """
 
 import argparse
@@ -28,6 +31,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from scipy import stats
 from torch import nn
 
 from benchmarks.measure import THREADS
@@ -82,8 +86,8 @@ def prepare(state: Path, device: str, few: bool) -> tuple[Tokens, Vectors]:
     """Tokens and word vectors, made once in a state's folder."""
     folder = state / "data"
     if not (folder / "done").exists():
-        limit = {"limit": 1500} if few else {}
-        corpus = imdb.ingest(imdb.Params(**limit), Run(folder / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True))
+        knobs = {"source": str(Path(os.environ["WORDLOOM_DATA"]) / "imdb"), **({"limit": 1500} if few else {})}
+        corpus = imdb.ingest(imdb.Params(**knobs), Run(folder / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True))
         tokens = words.tokenize(
             corpus, words.Params(min_count=5, max_vocab=80_000), Run(folder / "tokens", "tokenize/words", threads=THREADS)
         )
@@ -151,6 +155,40 @@ def figures(made: Predictions, corpus: Corpus, split: str) -> dict[str, Any]:
     return {"accuracy": value, "low": low, "high": high, "n": len(frame)}
 
 
+def table(out: Path) -> str:
+    """Lines of Markdown. Raises Fault where there is no result."""
+    found = [json.loads(path.read_text()) for path in sorted(out.glob("*/result.json"))]
+    if not found:
+        raise Fault(f"{out} holds no */result.json. Name the folder that holds the --out of the runs")
+    of: dict[str, list[dict[str, Any]]] = {}
+    for one in found:
+        if one["done"]:
+            of.setdefault(json.dumps([one["method"], one["settings"], one["device"], one["begun"]], sort_keys=True), []).append(one)
+    lines = [
+        "| method | labels | seeds | valid, % | test, % | device | minutes a seed | begun |",
+        "| --- | --: | --: | --: | --: | --- | --: | --- |",
+    ]
+    for seeds in of.values():
+        first = seeds[0]
+        cells = [first["method"], f"{first['labels']:,}", str(len(seeds)), mean(seeds, "valid"), mean(seeds, "test"), first["device"]]
+        minutes = f"{np.mean([it['minutes'] for it in seeds]):.0f}"
+        lines.append(f"| {' | '.join([*cells, minutes, first['begun']])} |")
+    lines += [f"\n{one['method']}, seed {one['seed']}: not done, {one['epochs']} epochs so far" for one in found if not one["done"]]
+    return "\n".join(lines)
+
+
+def mean(seeds: list[dict[str, Any]], split: str) -> str:
+    """Accuracy in %, of the seeds that were judged by the split."""
+    values = [100 * it[split]["accuracy"] for it in seeds if split in it]
+    if not values:
+        return ""
+    if len(values) == 1:
+        (one,) = (it[split] for it in seeds if split in it)
+        return f"{values[0]:.2f} [{100 * one['low']:.2f}, {100 * one['high']:.2f}]"
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):.2f} ± {half:.2f}{f', n = {len(values)}' * (len(values) < len(seeds))}"
+
+
 def knob(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     return name, json.loads(value)
@@ -158,8 +196,8 @@ def knob(text: str) -> tuple[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("method", choices=METHODS)
-    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("method", choices=[*METHODS, "table"])
+    parser.add_argument("--state", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"))
@@ -169,6 +207,11 @@ def main() -> int:
     parser.add_argument("--begin", type=Path, metavar="SNAPSHOT")
     parser.add_argument("--test", action="store_true", help="read test, once training is over, and write that down in result.json")
     asked = parser.parse_args()
+    if asked.method == "table":
+        print(table(asked.out))
+        return 0
+    if asked.state is None:
+        parser.error("the following arguments are required: --state")
     begun = time.monotonic()
     if asked.device == "cuda" and not torch.cuda.is_available():
         sys.exit("This machine has no usable GPU. Say --device cpu --few to try it without one")
@@ -200,11 +243,18 @@ def main() -> int:
         if best := {name.removeprefix("best."): it for name, it in kept[0].items() if name.startswith("best.")} if kept else {}:
             snapshot(asked.out / "model.bf16.safetensors", best)
     curve(asked.out / "curve.csv", run.curve)
-    result = {"method": asked.method, "seed": asked.seed, "device": asked.device, "done": done, "epochs": len(run.curve)}
-    result["begun"] = f"from the snapshot {asked.begin.name}, with a new optimiser" if asked.begin else "anew, or from --state"
-    result["minutes of this run"] = round((time.monotonic() - begun) / 60, 2)
+    spent = (time.monotonic() - begun) / 60
+    with (asked.state / "minutes.txt").open("a") as file:
+        file.write(f"{spent:.3f}\n")
+    device = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
+    result: dict[str, Any] = {
+        "method": asked.method, "seed": asked.seed, "device": device, "done": done, "epochs": len(run.curve),
+        "labels": params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
+        "begun": f"from the snapshot {asked.begin.name}, with a new optimiser" if asked.begin else "anew",
+        "minutes": round(sum(map(float, (asked.state / "minutes.txt").read_text().split())), 2),  # of all runs of this state
+    }  # fmt: skip
     if not done:
-        print(f"stopped after {result['minutes of this run']} minutes; the same command goes on")
+        print(f"stopped after {spent:.2f} minutes; the same command goes on")
     else:
         made, corpus = Predictions(run.folder), Corpus(asked.state / "data" / "corpus")
         result["valid"] = figures(made, corpus, "valid")

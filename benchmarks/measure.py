@@ -17,7 +17,7 @@ from pipelines.method import Run
 from pipelines.records import peak_bytes
 from pipelines.tokenize import words
 
-THREADS = min(2, os.cpu_count() or 1)
+THREADS = min(2, len(os.sched_getaffinity(0)))
 
 
 class Cost(NamedTuple):

@@ -1,0 +1,84 @@
+"""The strong LSTMs without the orchestration stack, tried on the CPU: runs that were stopped end as one that was not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.slow
+GOOD, BAD = ["fine", "warm", "clever", "bright", "moving"], ["dull", "cold", "stupid", "dim", "boring"]
+OTHER = ["film", "plot", "actor", "scene", "music", "camera", "story", "ending"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A folder with imdb/: reviews of which every third word tells the class."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    (folder / "imdb").mkdir()
+    for part, n in (("train", 600), ("test", 60), ("unsup", 300)):
+        labels = ["pos" if i % 2 else "neg" for i in range(n)]
+        texts = [
+            " ".join(str(rng.choice(OTHER if j % 3 else GOOD if label == "pos" else BAD)) for j in range(rng.integers(12, 40)))
+            for label in labels
+        ]
+        table = {"id": [f"{part}/{label}/{i}" for i, label in enumerate(labels)], "text": texts, "label": labels}
+        if part == "unsup":
+            table |= {"id": [f"unsup/unsup/{i}" for i in range(n)], "label": pa.nulls(n, pa.string())}
+        pq.write_table(pa.table(table), folder / "imdb" / f"{part}.parquet")
+    return folder
+
+
+def call(data: Path, *arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu_imdb", *map(str, arguments)],
+        capture_output=True, text=True, env=os.environ | {"WORDLOOM_DATA": str(data)}, timeout=600,
+    )  # fmt: skip
+
+
+def run(data: Path, method: str, folder: Path, *more: object, name: str = "run") -> dict:
+    done = call(data, method, "--device", "cpu", "--few", "--state", folder / f"state-{name}", "--out", folder / "out" / name, *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "out" / name / "result.json").read_text())
+
+
+@pytest.mark.parametrize("method", ["mixed_lstm", "lm_lstm"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(data, tmp_path, method):
+    calm = run(data, method, tmp_path, name="calm")
+    assert calm["done"]
+    assert calm["labels"] == 400
+    assert "test" not in calm
+    for _ in range(6):
+        found = run(data, method, tmp_path, "--minutes", 0.001, name="stopped")
+        if found["done"]:
+            break
+        assert found["epochs"] <= calm["epochs"]
+    assert found["done"]
+    assert [found[split] for split in ("epochs", "valid")] == [calm[split] for split in ("epochs", "valid")]
+    files = [sorted((tmp_path / f"state-{name}" / "predictions").rglob("*.parquet")) for name in ("calm", "stopped")]
+    assert [it.read_bytes() for it in files[0]] == [it.read_bytes() for it in files[1]]
+    assert (tmp_path / "out" / "calm" / "model.bf16.safetensors").stat().st_size > 0
+
+    refused = call(data, method, "--device", "cpu", "--few", "--seed", 2, "--state", tmp_path / "state-calm", "--out", tmp_path / "other")
+    assert refused.returncode == 1
+    assert "seed was 1 and is 2" in refused.stderr
+
+
+def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
+    first = run(data, "mixed_lstm", tmp_path, "--test", name="1")
+    assert first["test"]["n"] == 60
+    second = run(data, "mixed_lstm", tmp_path, "--seed", 2, name="2")
+    snapshot = tmp_path / "out" / "1" / "model.bf16.safetensors"
+    begun = run(data, "mixed_lstm", tmp_path, "--begin", snapshot, name="again")
+    assert begun["begun"] == "from the snapshot model.bf16.safetensors, with a new optimiser"
+    lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
+    assert len(lines) == 4  # the head; seeds 1 and 2; the one that began with a snapshot
+    (both,) = (line for line in lines if "| 2 |" in line)
+    assert f"{50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f} ±" in both
+    assert f"{100 * first['test']['accuracy']:.2f} [" in both
+    assert call(data, "table", "--out", tmp_path).returncode == 1
