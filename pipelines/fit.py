@@ -55,9 +55,10 @@ class Recipe:
         epochs: at most so many passes over the batches.
         lr: learning rate of the first epoch.
         decay: `none`; `cosine`, half a cosine from lr in the first epoch towards 0 after the last; `linear`, a straight line there;
-            `plateau`, half of it after each epoch without a lower valid_loss.
+            `plateau`, half of it after each epoch that is not better than those before.
         clip: the largest norm that a step's gradient may have; None leaves gradients alone.
-        patience: stop after so many epochs without a lower valid_loss; None trains all epochs.
+        patience: stop after so many epochs that are not better than the best one; None trains all epochs.
+        judge: the figure of validation by which an epoch is better: a lower valid_loss, or a higher valid_accuracy.
         l2: so much times each weight is added to its gradient.
         ema: validation, and what is kept, are of the weights' average over the steps, in which a step counts this much less
             than the one after it (0.999, say; less in the first steps, as otherwise the random start would stay in it).
@@ -75,13 +76,18 @@ class Recipe:
     ema: float | None = None
     mixed: bool = False
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
+    judge: Literal["loss", "accuracy"] = "loss"
+
+    def cost(self, figures: dict[str, float]) -> float:
+        """Of an epoch that was judged; less is better."""
+        return figures["valid_loss"] if self.judge == "loss" else 1 - figures["valid_accuracy"]
 
     def lr_of(self, epoch: int, curve: Sequence[dict[str, float]] = ()) -> float:
         """Epochs count from 1; the curve is that of the epochs before."""
         done = (epoch - 1) / self.epochs
         if self.decay == "plateau":
-            losses = [math.inf, *(row["valid_loss"] for row in curve[: epoch - 1] if "valid_loss" in row)]
-            return self.lr / 2 ** sum(loss >= min(losses[:i]) for i, loss in enumerate(losses) if i)
+            costs = [math.inf, *(self.cost(row) for row in curve[: epoch - 1] if "valid_loss" in row)]
+            return self.lr / 2 ** sum(cost >= min(costs[:i]) for i, cost in enumerate(costs) if i)
         return self.lr * {"none": 1.0, "cosine": (1 + math.cos(math.pi * done)) / 2, "linear": 1 - done}[self.decay]
 
 
@@ -112,7 +118,7 @@ def fit(
         batches: the batches of one epoch, in an order that it draws from the generator it is given.
         loss: loss(model, *batch) -> one loss per item of the batch; a step descends their mean.
         validate: figures of the model as it is, `valid_loss` among them; called after each epoch in
-            evaluation mode. The weights of the epoch with the lowest valid_loss are kept.
+            evaluation mode. The weights of the best epoch, see Recipe.judge, are kept.
         n_items: items in an epoch, so that the time left can be told.
         item_axis: where the items lie in the parts of a batch.
 
@@ -135,7 +141,7 @@ def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int
     more = {"weight_decay": recipe.l2} if recipe.l2 else {}
     optimiser = recipe.optimiser([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, **more)
     average = Average(model, recipe.ema) if recipe.ema else None
-    epoch, best_epoch, best_loss, best, untrained = _resume(model, optimiser, average, run)
+    epoch, best_epoch, best_cost, best, untrained = _resume(model, optimiser, average, run)
     good = run.curve[-1] if epoch else None  # of the last epoch that was good; no other is kept
     start = _copy(model) if validate and not epoch else {}
     if validate is None and recipe.patience:
@@ -171,9 +177,9 @@ def _fit(model, batches, loss, run, recipe, validate, n_items, item_axis) -> int
             good = run.curve[-1]
             if validate is None:
                 best_epoch = epoch
-            elif figures["valid_loss"] < best_loss:
-                best_epoch, best_loss, best = epoch, figures["valid_loss"], average.copy() if average else _copy(model)
-            _keep(model, optimiser, average, run, epoch, best_epoch, best_loss, best, untrained)
+            elif recipe.cost(figures) < best_cost:
+                best_epoch, best_cost, best = epoch, recipe.cost(figures), average.copy() if average else _copy(model)
+            _keep(model, optimiser, average, run, epoch, best_epoch, best_cost, best, untrained)
 
     if best_epoch < (1 if validate else epoch):
         what = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", "valid_loss") if name in figures)
@@ -392,7 +398,7 @@ def _copy(model: nn.Module) -> Weights:
 
 def _keep(
     model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run", epoch: int, best_epoch: int,
-    best_loss: float, best: Weights, untrained: float,
+    best_cost: float, best: Weights, untrained: float,
 ) -> None:  # fmt: skip
     """Everything that the next epoch depends on, in one file."""
     if run.checkpoint.folder is None or not run.checkpoint.writes:
@@ -404,7 +410,7 @@ def _keep(
     for i, slots in optimiser.state_dict()["state"].items():
         for name, value in slots.items():
             (tensors if isinstance(value, Tensor) else numbers)[f"optimiser.{i}.{name}"] = value
-    state = {"epoch": epoch, "best_epoch": best_epoch, "best_loss": best_loss, "untrained": untrained, "curve": run.curve}
+    state = {"epoch": epoch, "best_epoch": best_epoch, "best_cost": best_cost, "untrained": untrained, "curve": run.curve}
     state |= {"optimiser": numbers, "batch_split": run.batch_split, "n_averaged": average.n_steps if average else 0}
     # a scalar is kept as it is: Adam's count of steps has no dimension
     run.checkpoint.save({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}, state)
@@ -413,7 +419,7 @@ def _keep(
 def _resume(
     model: nn.Module, optimiser: torch.optim.Optimizer, average: Average | None, run: "Run"
 ) -> tuple[int, int, float, Weights, float]:
-    """(epoch, best_epoch, best_loss, best, untrained) of the last checkpoint; of a fresh start without one."""
+    """(epoch, best_epoch, best_cost, best, untrained) of the last checkpoint; of a fresh start without one."""
     found = run.checkpoint.load()
     if found is None:
         return 0, 0, math.inf, {}, math.nan
@@ -435,4 +441,4 @@ def _resume(
     if average:
         average.weights = {name: tensor.to(run.device) for name, tensor in part("average.").items()}
         average.n_steps = state["n_averaged"]
-    return state["epoch"], state["best_epoch"], state["best_loss"], best, state["untrained"]
+    return state["epoch"], state["best_epoch"], state["best_cost"], best, state["untrained"]

@@ -11,6 +11,7 @@ shapes  B documents of a batch, T tokens of the longest, D numbers a word, V wor
 All passes over one block of documents draw the same dropout masks, so that only the perturbation differs between them.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -25,6 +26,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
+from pipelines.fit import ADAM, Recipe
 from pipelines.labels import Split
 from pipelines.method import Run
 from pipelines.reading import Documents, padded, shuffled
@@ -40,7 +42,12 @@ class MixedKnobs(RecurrentKnobs):
     power_steps: int = Field(1, ge=1)  # of its power iteration
     normalise: bool = True  # word vectors to mean 0 and variance 1, words counted as often as they are read
     n_unlabelled: float = Field(1.0, ge=0)  # unlabelled documents a labelled one in a step
+    # as in the paper: with entropy lowered probabilities are extreme, and a few that are wrong outweigh in the loss many that are right
+    judge: Literal["loss", "accuracy"] = "accuracy"
     splits: list[Literal["unlabelled", "train"]] = Field(["unlabelled"], min_length=1)  # where these are from
+
+    def recipe(self, optimiser: Callable[..., torch.optim.Optimizer] = ADAM) -> Recipe:
+        return dataclasses.replace(super().recipe(optimiser), judge=self.judge)
 
     @field_validator("target")
     @classmethod
