@@ -77,7 +77,7 @@ def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orch
 
 
 def test_of_two_nightly_runs_at_once_the_second_is_cancelled_and_the_first_and_the_next_one_complete(orchestra, project):
-    project.set("ingest", "a", sleep=20)
+    project.set("ingest", "a", sleep=60)
     project.git("commit", "-qam", "a stage that takes a while")
     known = {run["id"] for run in orchestra.runs("train")}
 
