@@ -16,7 +16,7 @@ import platform
 import socket
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipelines import layout
 from pipelines.errors import Fault
 
 VARIABLE = "WORDLOOM_SCHEDULER"
+TICK = 5.0  # seconds between looks at whether the scheduler is there
 PATIENCE = 20  # seconds to reach the scheduler, and again until it has a worker
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -68,13 +69,17 @@ def connect(address: str) -> Iterator["Workers"]:
         except TimeoutError as err:
             raise Fault(f"{_at(address)} has no worker. Start one in the project's folder: python -m dask worker {address}") from err
         try:
-            yield Workers(client)
+            yield Workers(client, address)
         except KilledWorker as err:
             raise Fault(f"{_at(address)}: the same piece of work ended several workers. Perhaps they need more memory: {err}") from err
         except ModuleNotFoundError as err:
             raise Fault(f"{_at(address)}: a worker has no {err.name}. Start workers in the project's folder, in its environment") from err
         except (CancelledError, CommClosedError, NoWorkerError) as err:
-            raise Fault(f"{_at(address)} was lost, or the workers with the data were. Look at it, and run again") from err
+            raise _lost(address) from err
+
+
+def _lost(address: str) -> Fault:
+    return Fault(f"{_at(address)} was lost, or the workers with the data were. Look at it, and run again")
 
 
 def _at(address: str) -> str:
@@ -84,13 +89,20 @@ def _at(address: str) -> str:
 class Workers(Executor):
     """The processes of a cluster as an executor, which can also hold what many pieces of work share."""
 
-    def __init__(self, client: Any):
-        self.client = client
+    def __init__(self, client: Any, address: str):
+        self.client, self.address = client, address
         self.pool = client.get_executor()
         self.n_threads = sum(client.nthreads().values())
 
     def submit(self, function: Callable, /, *args: Any, **kwargs: Any) -> Future:
         return self.pool.submit(checked, facts(), function, *args, **kwargs)
+
+    def result(self, future: Future) -> Any:
+        """Raises Fault once the scheduler is lost for good: what was submitted while Dask tried to reach it again is never answered."""
+        while not wait([future], TICK).done:
+            if self.client.status == "closed":
+                raise _lost(self.address)
+        return future.result()
 
     def share(self, values: tuple) -> list:
         """`values`, once on each worker, to be named among the arguments of `submit`."""

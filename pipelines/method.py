@@ -132,9 +132,9 @@ class Run:
             yield from (function(item, *shared) for item in items)
             return
         with self.executor() as pool:
-            n_threads, held = self.threads, list(shared)
+            n_threads, held, answer = self.threads, list(shared), Future.result
             if self.cluster is not None:
-                n_threads, held = pool.n_threads, pool.share(shared)  # type: ignore[attr-defined]
+                n_threads, held, answer = pool.n_threads, pool.share(shared), pool.result  # type: ignore[attr-defined]
                 self.say(f"works on a Dask cluster, {n_threads} threads")
             ahead: deque[tuple[Any, Future[R]]] = deque()
 
@@ -142,7 +142,7 @@ class Run:
                 nonlocal ahead, held
                 for losses_left in reversed(range(LOSSES)):
                     try:
-                        done = ahead[0][1].result()
+                        done = answer(ahead[0][1])
                     except CancelledError:  # what they share was lost with a worker that died
                         if not losses_left or self.cluster is None:
                             raise

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import dask
@@ -141,6 +142,16 @@ def test_a_scheduler_that_goes_away_in_mid_run_is_a_fault(environment):
         made.close()
         with pytest.raises(Fault, match="was lost"):
             list(results)
+
+
+@pytest.mark.slow
+def test_what_a_lost_scheduler_never_answers_is_a_fault_and_not_waited_for(monkeypatch):
+    monkeypatch.setattr(cluster, "TICK", 0.1)
+    with local_cluster() as made, cluster.connect(made.scheduler_address) as workers:
+        assert workers.result(workers.submit(double, 4)) == 8
+        workers.client.close()
+        with pytest.raises(Fault, match="was lost"):
+            workers.result(Future())
 
 
 @pytest.mark.slow
