@@ -7,7 +7,7 @@ model ROW FILE        a classifier: .onnx .hf, see export_onnx.py and hugging_fa
 
 Of vectors, `words` is a file of the words that are wanted, one a line. One that has no vector gets one of its letter n-grams
 where the model holds some; those that have none at all stand in FILE.missing.txt. `sentences` is a file of sentences, one a
-line, for rows of bilm: a vector of each word where it stands.
+line, for rows of bilm: a vector of each word where it stands. With `int8` a file *.onnx has a byte a number.
 """
 
 import importlib
@@ -27,15 +27,21 @@ from pipelines.use.rows import rows
 from pipelines.use.space import vectors
 
 
-def export(root: Path, noun: str, row: str, file: Path, words: Path | None = None, sentences: Path | None = None) -> list[Path]:
+def export(
+    root: Path, noun: str, row: str, file: Path, words: Path | None = None, sentences: Path | None = None, int8: bool = False
+) -> list[Path]:
     """Writes `file`, by its ending, and what belongs to it; gives the files. Raises Fault, and then nothing is written."""
     if noun not in FORMS:
         raise Fault(f"{noun} cannot be exported; {', '.join(FORMS)} can.{nearest(noun, FORMS)}")
     if (words and sentences) or ((words or sentences) and noun != "vectors"):
         raise Fault("words or sentences are asked of vectors, and not both at once. Leave one out")
+    if int8 and file.suffix != ".onnx":
+        raise Fault(f"int8 is for models that are written to *.onnx, and {file.name} is none. Leave it out, or name such a file")
     what, forms, more = "models" if noun == "model" else noun, FORMS[noun], dict[str, Any]()
     if noun == "vectors" and file.suffix == ".hf":
         more = {"root": root}
+    if int8:
+        more = {"int8": True}
     if words:
         forms = {ending: form for ending, form in forms.items() if ending != ".hf"}  # all vectors, with the scores of all
         more = {"words": list(dict.fromkeys(text for _, text in _lines(words, "words")))}

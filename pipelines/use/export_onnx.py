@@ -11,6 +11,9 @@ directions, while ONNX's own LSTM, GRU and RNN take the lengths of the texts. N-
 columns of a text are in memory. Cuts (max_tokens, keep) are part of the graph; cleaning and tokens are not.
 
 Before it is handed out the file has answered as the model does, within TOLERANCE, on texts of chance.
+
+With `int8` tables are kept in a byte a number, and a scale for each of their lines, a fourth of the size: symmetric rounding to
+-127 ... 127 of a line's largest. Its answers may then be ROUGH away from the model's; what that costs on a test is for an evaluation to say.
 """
 
 import functools
@@ -30,9 +33,11 @@ from pipelines.use.predict import Classifier, Model
 OPSET, IR = 18, 9  # of 2023, so that older runtimes read it
 LARGEST = 2**31 - 2**20  # bytes of weights; protobuf holds no more
 TOLERANCE = 1e-4  # of a probability; of a number, as a share of the largest
+ROUGH = 0.05  # the same, of a graph of int8
 ASKED, LONGEST = 16, 40  # texts that it is tried on, and their tokens at most
 GATES = {"LSTM": [0, 3, 1, 2], "GRU": [1, 0, 2], "RNN": [0]}  # ONNX's order, as places in torch's
 WORDS = 1024  # words at a time
+SHORTEST = 16  # numbers in a line that is rounded: with its scale of four bytes a shorter one would gain little
 GOLDEN, FIRST, SECOND = (np.uint64(it) for it in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))  # of SplitMix64
 
 
@@ -43,9 +48,10 @@ class TooLarge(Fault):
 class Graph:
     """Nodes in the order in which they are called; a call gives the name of what the node makes. Arrays become weights."""
 
-    def __init__(self) -> None:
+    def __init__(self, int8: bool = False) -> None:
         self.nodes: list[Any] = []
         self.weights: dict[str, np.ndarray] = {}
+        self.int8 = int8
 
     def __call__(self, operator: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
         return self.of(operator, 1, *inputs, **attributes)[0]
@@ -53,7 +59,11 @@ class Graph:
     def of(self, operator: str, n_outputs: int, *inputs: str | np.ndarray, **attributes: Any) -> list[str]:
         from onnx import helper
 
-        names = [it if isinstance(it, str) else self.hold(it) for it in inputs]
+        if self.int8 and operator == "Gather" and _wide(table := inputs[0]):  # only the lines that a text asks for are made floats
+            lines, scales = rounded(table)
+            ids = inputs[1]
+            return [self("Mul", self.numbers(self("Gather", lines, ids)), self("Gather", scales, ids))]
+        names = [it if isinstance(it, str) else self.table(it) if self.int8 and _wide(it) else self.hold(it) for it in inputs]
         outputs = [f"{operator.lower()}{len(self.nodes)}_{i}" for i in range(n_outputs)]
         self.nodes.append(helper.make_node(operator, names, outputs, **attributes))
         return outputs
@@ -62,6 +72,10 @@ class Graph:
         name = f"weights{len(self.weights)}"
         self.weights[name] = np.ascontiguousarray(array) if array.ndim else array
         return name
+
+    def table(self, array: np.ndarray) -> str:
+        lines, scales = rounded(array)
+        return self("Mul", self.numbers(self.hold(lines)), scales)
 
     def linear(self, x: str, weight: np.ndarray, bias: np.ndarray | None = None) -> str:
         """x @ weight.T + bias"""
@@ -81,6 +95,17 @@ class Graph:
         return self("Cast", x, to=1)  # FLOAT
 
 
+def _wide(it: str | np.ndarray) -> bool:
+    return not isinstance(it, str) and it.dtype == np.float32 and it.ndim > 1 and it.shape[-1] >= SHORTEST
+
+
+def rounded(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., n) float32 -> (..., n) int8 and (..., 1) float32 scales, with table = lines * scales to half a scale."""
+    scales = np.abs(table).max(axis=-1, keepdims=True) / 127
+    scales[scales == 0] = 1
+    return np.rint(table / scales).astype(np.int8), scales
+
+
 def integer(value: int) -> np.ndarray:
     return np.array(value, np.int64)
 
@@ -93,20 +118,20 @@ def number(value: float) -> np.ndarray:
     return np.array(value, np.float32)
 
 
-def onnx(source: tuple[Path, str], file: Path) -> None:
+def onnx(source: tuple[Path, str], file: Path, int8: bool = False) -> None:
     """Writes FILE.onnx and FILE.tokenizer.json. Raises Fault for a row that cannot be written, or whose file answers otherwise."""
     packages()
     root, row = source
     asked = Classifier(root, row)
     cutter = asked.cutter
-    write(root, asked, file)
+    write(root, asked, file, int8)
     cutter.tokenizer.save(str(file.with_suffix(".tokenizer.json")))
 
 
-def write(root: Path, asked: Classifier, file: Path) -> None:
+def write(root: Path, asked: Classifier, file: Path, int8: bool = False) -> None:
     onnx, runtime = packages()
     row = asked.model.row.name
-    g = Graph()
+    g = Graph(int8)
     ids, lengths = _tidy(g)
     said = probabilities(g, asked.model, ids, lengths, root)
     g.nodes.append(onnx.helper.make_node("Identity", [said], [output(asked.model)]))
@@ -126,7 +151,7 @@ def write(root: Path, asked: Classifier, file: Path) -> None:
     facts = {"row": row, "method": asked.model.row.method.name, "answer": asked.model.answer, "classes": json.dumps(asked.classes)}
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, str(file))
-    _try(runtime, file, asked)
+    _try(runtime, file, asked, int8)
 
 
 def output(model: Model) -> str:
@@ -155,7 +180,7 @@ def session(runtime: Any, file: Path) -> Any:
     return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
-def _try(runtime: Any, file: Path, asked: Classifier) -> None:
+def _try(runtime: Any, file: Path, asked: Classifier, int8: bool) -> None:
     """Raises Fault where the file does not answer as the model does."""
     rng = np.random.default_rng(1)
     n_words = len(asked.model.vocabularies()[0][1])
@@ -165,7 +190,13 @@ def _try(runtime: Any, file: Path, asked: Classifier) -> None:
     expected = asked.probabilities(Cut(values, np.concatenate([[0], np.cumsum(lengths)]), []))
     (said,) = session(runtime, file).run(None, {"ids": ids, "lengths": lengths})
     away = float(np.abs(said - expected).max())
-    if not away <= TOLERANCE * (np.abs(expected).max() if asked.model.answer == "number" else 1):
+    largest = np.abs(expected).max() if asked.model.answer == "number" else 1
+    if int8 and not away <= ROUGH * largest:
+        raise Fault(
+            f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, which does not stand being "
+            f"rounded to int8: {ROUGH * largest:.2g} is the most. Leave out --int8"
+        )
+    if not int8 and not away <= TOLERANCE * largest:
         raise Fault(
             f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, which is not the same model. "
             "Please report it, with the row's knobs; until then export it as *.hf"

@@ -61,6 +61,46 @@ def test_probabilities_are_those_of_the_model(exported, tmp_path, row):
     onnx.checker.check_model(made[0])
 
 
+def test_int8_is_the_model_with_rounded_tables(exported, tmp_path):
+    """The same bytes a number as the rule says, and the answers of the model whose tables were rounded."""
+    asked = Classifier(exported, "mixed")
+    whole, _ = export(exported, "model", "mixed", tmp_path / "whole.onnx")
+    small, words = export(exported, "model", "mixed", tmp_path / "small.onnx", int8=True)
+    assert words.name == "small.tokenizer.json"
+    onnx.checker.check_model(small)
+    kept = {it.name: onnx.numpy_helper.to_array(it) for it in onnx.load(small).graph.initializer}
+    tables = [it for it in kept.values() if it.dtype == np.int8]
+    before = {it.name: onnx.numpy_helper.to_array(it) for it in onnx.load(whole).graph.initializer}
+    wide = [it for it in before.values() if it.dtype == np.float32 and it.ndim > 1 and it.shape[-1] >= export_onnx.SHORTEST]
+    assert wide
+    assert sorted(it.shape for it in tables) == sorted(it.shape for it in wide)
+    cut = asked.cutter.cut(TEXTS)
+    expected = asked.probabilities(cut)
+    said = answers(small, cut.values, cut.offsets, 3)
+    assert said != pytest.approx(expected, abs=1e-7)  # something was rounded
+    assert said == pytest.approx(expected, abs=0.02)
+
+
+def test_rounding_is_to_half_a_scale_of_each_line():
+    table = np.array([[1.27, -0.634, 0.004], [0, 0, 0], [-254, 1, 3.2]], np.float32)
+    lines, scales = export_onnx.rounded(table)
+    assert lines.tolist() == [[127, -63, 0], [0, 0, 0], [-127, 0, 2]]
+    assert scales[:, 0] == pytest.approx([0.01, 1, 2])
+    assert np.abs(lines * scales - table).max(axis=1) == pytest.approx([0.004, 0, 1], abs=1e-6)
+
+
+def test_int8_of_anything_but_a_graph_is_a_fault(exported, tmp_path):
+    with pytest.raises(Fault, match=r"int8 is for models that are written to \*.onnx, and x.hf is none"):
+        export(exported, "model", "mixed", tmp_path / "x.hf", int8=True)
+
+
+def test_a_model_that_does_not_stand_rounding_is_not_handed_out(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_onnx, "ROUGH", 1e-9)
+    with pytest.raises(Fault, match="does not stand being rounded to int8: 1e-09 is the most. Leave out --int8"):
+        export(exported, "model", "mixed", tmp_path / "x.onnx", int8=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_needs_nothing_but_itself_and_its_tokenizer(exported, tmp_path):
     file, words = export(exported, "model", "lstm", tmp_path / "x.onnx")
     facts = {it.key: it.value for it in onnx.load(file).metadata_props}
