@@ -137,6 +137,7 @@ def test_a_run_that_somebody_cancels_in_the_ui_stops_its_stage(train, project, m
 
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.client.schemas.sorting import FlowRunSort
     from prefect.states import Cancelling
 
     monkeypatch.setattr("flows.train.TICK_S", 0.5)
@@ -147,7 +148,10 @@ def test_a_run_that_somebody_cancels_in_the_ui_stops_its_stage(train, project, m
         while not (project.root / "ran.txt").exists():
             assert time.monotonic() < end
             time.sleep(0.1)
-        (run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(state={"type": {"any_": ["RUNNING"]}}))
+        # the newest: a test that killed its run may have left it running in the server's eyes
+        (run,) = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state={"type": {"any_": ["RUNNING"]}}), sort=FlowRunSort.START_TIME_DESC, limit=1
+        )
         client.set_flow_run_state(run.id, Cancelling())
         state = ended.result(30)
         assert client.read_flow_run(run.id).state.is_cancelled()

@@ -77,7 +77,7 @@ def test_the_schedule_fires_and_works_on_the_commit_beside_somebody_s_edits(orch
 
 
 def test_of_two_nightly_runs_at_once_the_second_is_cancelled_and_the_first_and_the_next_one_complete(orchestra, project):
-    project.set("ingest", "a", sleep=60)
+    project.set("ingest", "a", sleep=100)
     project.git("commit", "-qam", "a stage that takes a while")
     known = {run["id"] for run in orchestra.runs("train")}
 
@@ -89,7 +89,7 @@ def test_of_two_nightly_runs_at_once_the_second_is_cancelled_and_the_first_and_t
     started = project.root / ".wordloom/nightly/ran.txt"
     wait_for(started.exists, 120, "the first one's stage to start")
     orchestra.prefect("deployment", "run", "train/nightly")
-    wait_for(lambda: states()[1:] == ["CANCELLED"], 60, "the second one to be cancelled")
+    wait_for(lambda: states()[1:] == ["CANCELLED"], 100, "the second one to be cancelled")
     assert states() == ["RUNNING", "CANCELLED"]
     wait_for(lambda: states()[0] != "RUNNING", 240, "the first one to end")
     assert states() == ["COMPLETED", "CANCELLED"]
