@@ -18,6 +18,7 @@ a single seed over the reviews.
 
 import argparse
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from scipy import stats
@@ -163,14 +165,25 @@ def table(out: Path) -> str:
     of: dict[str, list[dict[str, Any]]] = {}
     for one in found:
         if one["done"]:
-            of.setdefault(json.dumps([one["method"], one["settings"], one["device"], one["begun"]], sort_keys=True), []).append(one)
+            of.setdefault(
+                json.dumps([one[key] for key in ("method", "few", "labels", "settings", "device", "begun")], sort_keys=True), []
+            ).append(one)
     lines = [
         "| method | labels | seeds | valid, % | test, % | device | minutes a seed | begun |",
         "| --- | --: | --: | --: | --: | --- | --: | --- |",
     ]
     for seeds in of.values():
-        first = seeds[0]
-        cells = [first["method"], f"{first['labels']:,}", str(len(seeds)), mean(seeds, "valid"), mean(seeds, "test"), first["device"]]
+        first, numbers = seeds[0], [it["seed"] for it in seeds]
+        if twice := sorted({it for it in numbers if numbers.count(it) > 1}):
+            raise Fault(f"{out}: {first['method']} has seed {twice[0]} more than once, with the same knobs. Remove the copies")
+        cells = [
+            first["method"] + ", a trial" * first["few"],
+            f"{first['labels']:,}",
+            str(len(seeds)),
+            mean(seeds, "valid"),
+            mean(seeds, "test"),
+            first["device"],
+        ]
         minutes = f"{np.mean([it['minutes'] for it in seeds]):.0f}"
         lines.append(f"| {' | '.join([*cells, minutes, first['begun']])} |")
     lines += [f"\n{one['method']}, seed {one['seed']}: not done, {one['epochs']} epochs so far" for one in found if not one["done"]]
@@ -220,8 +233,15 @@ def main() -> int:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     module, knobs = METHODS[asked.method]
     few = (FEW | (FEW_LANGUAGE if asked.method == "lm_lstm" else {})) if asked.few else {}
-    params = module.Params(**(knobs | few | dict(asked.knob)))
-    same_settings(asked.state, {"method": asked.method, "seed": asked.seed, "few": asked.few, **params.model_dump()})
+    try:
+        params = module.Params(**(knobs | few | dict(asked.knob)))
+    except ValidationError as err:
+        raise Fault([f"--knob {it['loc'][0]}: {it['msg']}" for it in err.errors()]) from err
+    begin = (
+        hashlib.sha256(asked.begin.read_bytes()).hexdigest() if asked.begin and asked.begin.is_file() else asked.begin and str(asked.begin)
+    )
+    settings = {"method": asked.method, "seed": asked.seed, "few": asked.few, "device": asked.device, "begin": begin, **params.model_dump()}
+    same_settings(asked.state, settings)
     tokens, vectors = prepare(asked.state, asked.device, asked.few)
 
     run = Run(asked.state / "predictions", f"classify/{asked.method}", asked.seed, THREADS, asked.device, show=True)
@@ -248,7 +268,7 @@ def main() -> int:
         file.write(f"{spent:.3f}\n")
     device = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
     result: dict[str, Any] = {
-        "method": asked.method, "seed": asked.seed, "device": device, "done": done, "epochs": len(run.curve),
+        "method": asked.method, "seed": asked.seed, "few": asked.few, "device": device, "done": done, "epochs": len(run.curve),
         "labels": params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
         "begun": f"from the snapshot {asked.begin.name}, with a new optimiser" if asked.begin else "anew",
         "minutes": round(sum(map(float, (asked.state / "minutes.txt").read_text().split())), 2),  # of all runs of this state
@@ -261,8 +281,13 @@ def main() -> int:
         for beside in made.folder.glob("*.csv"):  # what the language models learned, and how fast
             shutil.copy(beside, asked.out)
         snapshot(asked.out / "model.bf16.safetensors", made.model()[1])
+        readings_of_test = asked.state / "test.jsonl"  # a line a reading; none is taken back
         if asked.test:
-            result["test"] = figures(made, corpus, "test")
+            with readings_of_test.open("a") as file:
+                file.write(json.dumps(figures(made, corpus, "test")) + "\n")
+        if readings_of_test.exists():
+            readings = readings_of_test.read_text().splitlines()
+            result |= {"test": json.loads(readings[0]), "readings of test": len(readings)}
     (asked.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
     return 0

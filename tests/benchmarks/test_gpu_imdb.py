@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,23 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     assert f"{50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f} ±" in both
     assert f"{100 * first['test']['accuracy']:.2f} [" in both
     assert call(data, "table", "--out", tmp_path).returncode == 1
+
+    again = run(data, "mixed_lstm", tmp_path, name="1")  # a reading of test is not taken back
+    assert again["test"] == first["test"]
+    assert again["readings of test"] == 1
+    other = call(
+        data, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "state-1", "--out", tmp_path / "x", "--begin", snapshot
+    )
+    assert "begin was None and is " in other.stderr  # and not: a state that says it began with what it did not
+    shutil.copytree(tmp_path / "out" / "1", tmp_path / "out" / "copy")
+    assert "has seed 1 more than once" in call(data, "table", "--out", tmp_path / "out").stderr
+
+
+def test_a_knob_that_is_none_is_named(data, tmp_path):
+    done = call(
+        data, "mixed_lstm", "--device", "cpu", "--state", tmp_path / "s", "--out", tmp_path / "o", "--knob", "lrr=1", "--knob", "lr=-1"
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "--knob lrr" in done.stderr
+    assert "--knob lr:" in done.stderr
