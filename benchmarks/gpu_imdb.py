@@ -63,7 +63,7 @@ METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 # for a trial: an epoch or two of little networks on few reviews
-FEW = {"hidden_size": 16, "max_tokens": 40, "epochs": 2, "n_train": 400, "mixed": False}
+FEW = {"epsilon": 0.5, "hidden_size": 16, "max_tokens": 40, "epochs": 2, "n_train": 400, "mixed": False}
 FEW_LANGUAGE = {"vector_size": 16, "lm_streams": 32, "lm_steps": 50, "lm_epochs": 1, "lm_softmax": "sampled", "n_sampled": 64}
 
 
