@@ -55,7 +55,8 @@ class Recipe:
         epochs: at most so many passes over the batches.
         lr: learning rate of the first epoch.
         decay: `none`; `cosine`, half a cosine from lr in the first epoch towards 0 after the last; `linear`, a straight line there;
-            `plateau`, half of it after each epoch that is not better than those before.
+            `plateau`, half of it after each epoch without a lower valid_loss, whoever is the judge: accuracy stands still at
+            first, and rates would fall before anything is learned.
         clip: the largest norm that a step's gradient may have; None leaves gradients alone.
         patience: stop after so many epochs that are not better than the best one; None trains all epochs.
         judge: the figure of validation by which an epoch is better: a lower valid_loss, or a higher valid_accuracy.
@@ -86,8 +87,8 @@ class Recipe:
         """Epochs count from 1; the curve is that of the epochs before."""
         done = (epoch - 1) / self.epochs
         if self.decay == "plateau":
-            costs = [math.inf, *(self.cost(row) for row in curve[: epoch - 1] if "valid_loss" in row)]
-            return self.lr / 2 ** sum(cost >= min(costs[:i]) for i, cost in enumerate(costs) if i)
+            losses = [math.inf, *(row["valid_loss"] for row in curve[: epoch - 1] if "valid_loss" in row)]
+            return self.lr / 2 ** sum(loss >= min(losses[:i]) for i, loss in enumerate(losses) if i)
         return self.lr * {"none": 1.0, "cosine": (1 + math.cos(math.pi * done)) / 2, "linear": 1 - done}[self.decay]
 
 
