@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.glove import first_documents
 from benchmarks.measure import THREADS, measure, text
@@ -29,6 +28,7 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.cooccur import documents, windowed
 from pipelines.embed import bilm, cbow, char, doc2vec, fasttext, glove, lsa, postprocess, ppmi_svd, random_projection, skipgram
 from pipelines.evaluate import analogy, similarity
+from pipelines.kernels.intervals import of_mean
 from pipelines.method import Run
 
 PAIRS = {"MEN": "EN-MEN-TR-3k.txt", "WS353": "EN-WS-353-ALL.txt", "SimLex": "EN-SIMLEX-999.txt", "RW": "EN-RW-STANFORD.txt"}
@@ -99,7 +99,8 @@ def scores(vectors: Vectors, scratch: Path, seed: int, compose: bool = False) ->
 def mean_of(figures: list[tuple[float, float]], shown: Callable[[float], str]) -> str:
     values = np.array([value for value, _ in figures])
     over_items = max(half for _, half in figures)
-    over_seeds = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    low, _ = of_mean(values) if len(values) > 1 else (None, None)
+    over_seeds = 0.0 if low is None else values.mean() - low
     return f"{shown(values.mean())} ± {shown(max(over_items, over_seeds))}"
 
 

@@ -191,15 +191,16 @@ def _try(runtime: Any, file: Path, asked: Classifier, int8: bool) -> None:
     (said,) = session(runtime, file).run(None, {"ids": ids, "lengths": lengths})
     away = float(np.abs(said - expected).max())
     largest = np.abs(expected).max() if asked.model.answer == "number" else 1
-    if int8 and not away <= ROUGH * largest:
-        raise Fault(
-            f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, which does not stand being "
-            f"rounded to int8: {ROUGH * largest:.2g} is the most. Leave out --int8"
+    most = (ROUGH if int8 else TOLERANCE) * largest
+    if not away <= most:
+        why = (
+            "it does not stand being rounded to int8. Leave out --int8"
+            if int8
+            else "it is not the same model. Please report it, with the row's knobs; until then export it as *.hf"
         )
-    if not int8 and not away <= TOLERANCE * largest:
         raise Fault(
-            f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, which is not the same model. "
-            "Please report it, with the row's knobs; until then export it as *.hf"
+            f"{file.name} gives {output(asked.model)} up to {away:.2g} from those of classify.{asked.model.row.name}, "
+            f"{most:.2g} is the most: {why}"
         )
 
 

@@ -96,7 +96,7 @@ def test_int8_of_anything_but_a_graph_is_a_fault(exported, tmp_path):
 
 def test_a_model_that_does_not_stand_rounding_is_not_handed_out(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(export_onnx, "ROUGH", 1e-9)
-    with pytest.raises(Fault, match="does not stand being rounded to int8: 1e-09 is the most. Leave out --int8"):
+    with pytest.raises(Fault, match="1e-09 is the most: it does not stand being rounded to int8. Leave out --int8"):
         export(exported, "model", "mixed", tmp_path / "x.onnx", int8=True)
     assert not list(tmp_path.iterdir())
 
