@@ -1,24 +1,28 @@
 """The strong LSTMs on IMDb, on a GPU: train as long as there is time, go on later, read test only when told to.
 
-python -m benchmarks.gpu_imdb {mixed_lstm,lm_lstm} --state DIR --out DIR [--seed 1] [--minutes 18] [--knob lr=0.002 ...] [--test]
-python -m benchmarks.gpu_imdb mixed_lstm --device cpu --few --state DIR --out DIR        a trial of the whole without a GPU
-python -m benchmarks.gpu_imdb table --out DIR                                            of all DIR/*/result.json, a line a method
+python -m benchmarks.gpu_imdb mixed_lstm --state DIR --out DIR [--seed 1] [--minutes 18] [--knob lr=0.002 ...] [--test]
+python -m benchmarks.gpu_imdb language --state DIR --out DIR ...                   the language model of lm_lstm
+python -m benchmarks.gpu_imdb lm_lstm --begin SNAPSHOT --state DIR --out DIR ...   classes, from a language model on; --knob virtual=0 without VAT
+python -m benchmarks.gpu_imdb together --of STATE ... --state DIR --out DIR [--test]      with NB-SVM and doc2vec, weights by validation
+python -m benchmarks.gpu_imdb table --out DIR                                      of all DIR/*/result.json, a line a method
+python -m benchmarks.gpu_imdb mixed_lstm --device cpu --few --state DIR --out DIR  a trial of the whole without a GPU
 
 Nothing of Prefect, DVC or Great Expectations. WORDLOOM_DATA names the folder with imdb/. What stands in test is taken out of train and of the
 reviews without labels first, and counted; validation is a fifth of train, drawn by seed; word vectors are skip-gram's of train and the reviews
 without labels.
 
 --minutes: a training whose next epoch would end later stops when its state is kept; the same command goes on from there, to the bytes of a run
-that was not stopped. --state keeps what that needs, for one method, seed and knobs: with others it is refused, and the differences are
-named. --out gets curve.csv, language.csv, result.json and model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a
-snapshot where the state is lost: labels are learned from its weights on, the optimiser and its rate begin anew, and result.json says so.
+that was not stopped. Texts and word vectors are prepared whole, and an epoch is the least that is done then. --state keeps what that needs, for
+one method, seed and knobs: with others it is refused, and the differences are named. --out gets curve.csv, language.csv, result.json and
+model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a snapshot: of a language model, or, where the state is lost, of
+the method itself, whose optimiser and rate then begin anew; result.json says which. tokens/s are of an epoch with its validation, each token
+counted once, however many passes its terms take.
 table: seeds of one method and of the same knobs are one line, with their number; the interval is of the mean over seeds (Student's t), of
 a single seed over the reviews.
 """
 
 import argparse
 import csv
-import hashlib
 import json
 import os
 import shutil
@@ -31,9 +35,8 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from scipy import stats
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from benchmarks.measure import THREADS
@@ -42,26 +45,28 @@ from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.classify import lm_lstm, mixed_lstm
-from pipelines.embed import skipgram
+from pipelines.classify import document_vectors, ensemble, lm_lstm, mixed_lstm, nb_svm
+from pipelines.embed import doc2vec, skipgram
 from pipelines.errors import Fault
-from pipelines.fit import ADAM
+from pipelines.fit import ADAM, arrays
 from pipelines.ingest import imdb
 from pipelines.kernels.classification import class_ids, score
+from pipelines.kernels.intervals import of_mean
+from pipelines.layout import hash_path
 from pipelines.method import Checkpoint, Run
-from pipelines.tokenize import words
+from pipelines.tokenize import ngrams, words
 
+SNAPSHOT = "model.bf16.safetensors"
+OF_LANGUAGE = {
+    "hidden_size": 1024, "vector_size": 256, "lm_streams": 256, "lm_steps": 400, "lm_epochs": 30, "lm_softmax": "sampled",
+    "max_tokens": 400, "keep": "tail", "epochs": 30, "patience": 5, "ema": 0.999, "mixed": True,
+}  # fmt: skip
 # name -> (method, knobs beyond its own defaults)
 METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     "mixed_lstm": (mixed_lstm, {"max_tokens": 400, "batch_size": 48, "epochs": 15, "patience": 3, "mixed": True}),
-    "lm_lstm": (
-        lm_lstm,
-        {
-            "hidden_size": 1024, "vector_size": 256, "lm_streams": 256, "lm_steps": 400, "lm_epochs": 30, "lm_softmax": "sampled",
-            "max_tokens": 400, "keep": "tail", "epochs": 30, "patience": 5, "ema": 0.999, "mixed": True,
-        },
-    ),
-}  # fmt: skip
+    "lm_lstm": (lm_lstm, OF_LANGUAGE),
+    "language": (lm_lstm, OF_LANGUAGE),
+}
 # for a trial: an epoch or two of little networks on few reviews
 FEW = {"epsilon": 0.5, "hidden_size": 16, "max_tokens": 40, "epochs": 2, "n_train": 400, "mixed": False}
 FEW_LANGUAGE = {"vector_size": 16, "lm_streams": 32, "lm_steps": 50, "lm_epochs": 1, "lm_softmax": "sampled", "n_sampled": 64}
@@ -71,32 +76,64 @@ class OutOfTime(Exception):
     pass
 
 
+class Learned(Exception):
+    """A language model has been, and nothing comes after it."""
+
+
 class Timekeeper(Checkpoint):
     """Ends the run when a state is kept and another one would come too late."""
 
-    until, last, longest = float("inf"), 0.0, 0.0
+    until, last = float("inf"), 0.0
+    spans: list[float] = []  # noqa: RUF012 -- seconds between two states, of all parts of the run
 
     def save(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         super().save(arrays, state)
         now = time.monotonic()
-        Timekeeper.longest, Timekeeper.last = max(self.longest, now - self.last), now
-        if now + self.longest > self.until:
+        self.spans.append(now - self.last)
+        Timekeeper.last = now
+        if now + max(self.spans) > self.until:
             raise OutOfTime
 
 
-def prepare(state: Path, device: str, few: bool) -> tuple[Tokens, Vectors]:
-    """Tokens and word vectors, made once in a state's folder."""
-    folder = state / "data"
-    if not (folder / "done").exists():
-        knobs = {"source": str(Path(os.environ["WORDLOOM_DATA"]) / "imdb"), **({"limit": 1500} if few else {})}
-        corpus = imdb.ingest(imdb.Params(**knobs), Run(folder / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True))
-        tokens = words.tokenize(
-            corpus, words.Params(min_count=5, max_vocab=80_000), Run(folder / "tokens", "tokenize/words", threads=THREADS)
-        )
-        knobs = {"vector_size": 16, "epochs": 1} if few else {"vector_size": 300, "window": 8, "epochs": 5}
-        skipgram.embed(tokens, skipgram.Params(**knobs), Run(folder / "vectors", "embed/skipgram", 1, THREADS, device, show=True))
-        (folder / "done").touch()
-    return Tokens(folder / "tokens"), Vectors(folder / "vectors")
+def once(folder: Path, make: Callable[[], object]) -> None:
+    """Makes what lies in a folder, unless it is there whole."""
+    done = folder.with_name(f"{folder.name}.done")
+    if not done.exists():
+        make()
+        done.touch()
+
+
+def prepare(state: Path, device: str, few: bool, with_vectors: bool) -> tuple[Tokens, Vectors | None]:
+    """Tokens, and word vectors where they are asked for, made once in a state's folder."""
+    data = state / "data"
+    knobs = {"source": str(Path(os.environ["WORDLOOM_DATA"]) / "imdb"), **({"limit": 1500} if few else {})}
+    run = Run(data / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True)
+    once(run.folder, lambda: imdb.ingest(imdb.Params(**knobs), run))
+    cut = Run(data / "tokens", "tokenize/words", threads=THREADS)
+    once(cut.folder, lambda: words.tokenize(Corpus(run.folder), words.Params(min_count=5, max_vocab=80_000), cut))
+    tokens = Tokens(cut.folder)
+    if not with_vectors:
+        return tokens, None
+    of_words = {"vector_size": 16, "epochs": 1} if few else {"vector_size": 300, "window": 8, "epochs": 5}
+    embed = Run(data / "vectors", "embed/skipgram", 1, THREADS, device, show=True)
+    once(embed.folder, lambda: skipgram.embed(tokens, skipgram.Params(**of_words), embed))
+    return tokens, Vectors(embed.folder)
+
+
+def bags(state: Path, corpus: Corpus, tokens: Tokens, seed: int, few: bool) -> list[Predictions]:
+    """What NB-SVM says, and doc2vec over n-grams, made once in a state's folder."""
+    cut = Run(state / "data" / "ngrams", "tokenize/ngrams", threads=THREADS)
+    once(cut.folder, lambda: ngrams.tokenize(corpus, ngrams.Params(n_max=3, min_count=10, max_vocab=1_000_000), cut))
+    embed = Run(state / "data" / "doc2vec", "embed/doc2vec", seed, THREADS, show=True)
+    of_documents = doc2vec.Params(vector_size=100, **({"epochs": 2, "infer_epochs": 2} if few else {}))
+    once(embed.folder, lambda: doc2vec.embed(Tokens(cut.folder), of_documents, embed))
+    by_bags, by_vectors = (Run(state / name, f"classify/{name}", seed, THREADS) for name in ("nb_svm", "document_vectors"))
+    once(by_bags.folder, lambda: nb_svm.classify(tokens, nb_svm.Params(), by_bags))
+    once(
+        by_vectors.folder,
+        lambda: document_vectors.classify(tokens, document_vectors.Params(l2=30.0), by_vectors, vectors=Vectors(embed.folder)),
+    )
+    return [Predictions(by_bags.folder), Predictions(by_vectors.folder)]
 
 
 def same_settings(state: Path, settings: dict[str, Any]) -> None:
@@ -123,25 +160,28 @@ def curve(path: Path, rows: list[dict[str, float]]) -> None:
             writer.writerows(rows)
 
 
-def snapshot(path: Path, weights: dict[str, np.ndarray]) -> None:
+def snapshot(folder: Path, weights: dict[str, np.ndarray], of: str) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-    save_file({name: it.bfloat16() if it.is_floating_point() else it for name, it in tensors.items()}, path)
+    tensors = {name: it.bfloat16() if it.is_floating_point() else it for name, it in tensors.items()}
+    save_file(tensors, folder / SNAPSHOT, metadata={"of": of})
 
 
-def from_snapshot(path: Path) -> Callable[[nn.Module], None]:
-    """What gives a new network the weights of a snapshot. Raises Fault for a file that is none, or of another network."""
+def from_snapshot(path: Path) -> tuple[str, Callable[[nn.Module], None]]:
+    """Of what method it is, and what gives a new network its weights. Raises Fault for a file that is none, or of another network."""
     try:
-        weights = {name: it.float() if it.is_floating_point() else it for name, it in load_file(path).items()}
-    except (OSError, SafetensorError) as err:
-        raise Fault(f"--begin {path}: {err}. Name a model.bf16.safetensors of this method") from err
+        with safe_open(path, "pt") as file:
+            of = file.metadata()["of"]
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError) as err:
+        raise Fault(f"--begin {path}: {err}. Name a {SNAPSHOT} of this method or of language") from err
 
     def before(model: nn.Module) -> None:
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict({name: it.float() if it.is_floating_point() else it for name, it in weights.items()})
         except RuntimeError as err:
             raise Fault(f"--begin {path} is of another network than these settings make: {err}") from err
 
-    return before
+    return of, before
 
 
 def figures(made: Predictions, corpus: Corpus, split: str) -> dict[str, Any]:
@@ -164,10 +204,9 @@ def table(out: Path) -> str:
         raise Fault(f"{out} holds no */result.json. Name the folder that holds the --out of the runs")
     of: dict[str, list[dict[str, Any]]] = {}
     for one in found:
-        if one["done"]:
-            of.setdefault(
-                json.dumps([one[key] for key in ("method", "few", "labels", "settings", "device", "begun")], sort_keys=True), []
-            ).append(one)
+        if "valid" in one:
+            key = [one[name] for name in ("method", "few", "labels", "settings", "device", "begun")]
+            of.setdefault(json.dumps(key, sort_keys=True), []).append(one)
     lines = [
         "| method | labels | seeds | valid, % | test, % | device | minutes a seed | begun |",
         "| --- | --: | --: | --: | --: | --- | --: | --- |",
@@ -186,20 +225,26 @@ def table(out: Path) -> str:
         ]
         minutes = f"{np.mean([it['minutes'] for it in seeds]):.0f}"
         lines.append(f"| {' | '.join([*cells, minutes, first['begun']])} |")
-    lines += [f"\n{one['method']}, seed {one['seed']}: not done, {one['epochs']} epochs so far" for one in found if not one["done"]]
+    for one in found:
+        name = f"\n{one['method']}, seed {one['seed']}"
+        if not one["done"]:
+            lines.append(f"{name}: not done, {one['epochs']} epochs so far")
+        elif one["method"] == "language":
+            lines.append(f"{name}: perplexity of valid {one['perplexity']:.1f} after {one['epochs']} epochs, {one['minutes']:.0f} minutes")
     return "\n".join(lines)
 
 
 def mean(seeds: list[dict[str, Any]], split: str) -> str:
     """Accuracy in %, of the seeds that were judged by the split."""
-    values = [100 * it[split]["accuracy"] for it in seeds if split in it]
-    if not values:
+    judged = [it[split] for it in seeds if split in it]
+    values = np.array([100 * it["accuracy"] for it in judged])
+    if not judged:
         return ""
-    if len(values) == 1:
-        (one,) = (it[split] for it in seeds if split in it)
-        return f"{values[0]:.2f} [{100 * one['low']:.2f}, {100 * one['high']:.2f}]"
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.2f} ± {half:.2f}{f', n = {len(values)}' * (len(values) < len(seeds))}"
+    if len(judged) == 1:
+        return f"{values[0]:.2f} [{100 * judged[0]['low']:.2f}, {100 * judged[0]['high']:.2f}]"
+    low, _ = of_mean(values)
+    half = "" if low is None else f" ± {values.mean() - low:.2f}"
+    return f"{values.mean():.2f}{half}{f', n = {len(values)}' * (len(values) < len(seeds))}"
 
 
 def knob(text: str) -> tuple[str, Any]:
@@ -207,9 +252,153 @@ def knob(text: str) -> tuple[str, Any]:
     return name, json.loads(value)
 
 
+def train(asked: argparse.Namespace) -> dict[str, Any]:
+    """Goes on with a training; what came of it so far."""
+    begun = time.monotonic()
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        raise Fault("This machine has no usable GPU. Say --device cpu --few to try it without one")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    name, (module, knobs) = asked.method, METHODS[asked.method]
+    few = (FEW | (FEW_LANGUAGE if module is lm_lstm else {})) if asked.few else {}
+    try:
+        params = module.Params(**(knobs | few | dict(asked.knob)))
+    except ValidationError as err:
+        raise Fault([f"--knob {it['loc'][0]}: {it['msg']}" for it in err.errors()]) from err
+    of, before = from_snapshot(asked.begin) if asked.begin else ("", None)
+    settings = {
+        "method": name,
+        "seed": asked.seed,
+        "few": asked.few,
+        "device": asked.device,
+        "begin": asked.begin and hash_path(asked.begin),
+    }
+    same_settings(asked.state, settings | params.model_dump())
+    tokens, vectors = prepare(asked.state, asked.device, asked.few, name == "mixed_lstm")
+
+    run = Run(asked.state / name, f"classify/{name}", asked.seed, THREADS, asked.device, show=True)
+    run.checkpoint = Timekeeper(asked.state / "checkpoint")
+    Timekeeper.until, Timekeeper.last = begun + 60 * asked.minutes, time.monotonic()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    curves: dict[str, list[dict[str, float]]] = {}
+
+    def language(model: mixed.Reader) -> None:
+        curves.update(lm_lstm.language(tokens, model, params, run))
+        snapshot(asked.out, arrays(model), name)
+        raise Learned
+
+    done = True
+    try:
+        if Timekeeper.last > Timekeeper.until:
+            raise OutOfTime
+        if name == "language":
+            before = language
+        if before:
+            mixed.classify(name, tokens, params, run, vectors, None, mixed_lstm.ADAM if module is mixed_lstm else ADAM, before)
+        else:
+            module.classify(tokens, params, run, **({"vectors": vectors} if vectors else {}))
+    except Learned:
+        pass
+    except OutOfTime:
+        done = False
+        kept = run.checkpoint.load()  # none while a language model is learned
+        if best := {name.removeprefix("best."): it for name, it in kept[0].items() if name.startswith("best.")} if kept else {}:
+            snapshot(asked.out, best, name)
+    for part, rows in {"curve": run.curve, **curves}.items():
+        curve(asked.out / f"{part}.csv", rows)
+    spend(asked.state, begun)
+    result: dict[str, Any] = {
+        "method": name, "seed": asked.seed, "few": asked.few, "done": done,
+        "device": torch.cuda.get_device_name() if asked.device == "cuda" else "CPU",
+        "epochs": len(curves.get("language", run.curve)),
+        "labels": 0 if name == "language" else params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
+        "begun": {"": "anew", "language": "with a language model"}.get(of, "from a snapshot, with a new optimiser"),
+        "minutes": spent(asked.state),
+    }  # fmt: skip
+    if Timekeeper.spans and (run.curve or name == "language"):
+        result["tokens/s"] = round(read(tokens, params, name) / float(np.median(Timekeeper.spans[-max(1, result["epochs"]) :])))
+    if not done:
+        print("out of time; the same command goes on")
+    elif name == "language":
+        result["perplexity"] = curves["language"][-1]["valid_perplexity"]
+    else:
+        made = Predictions(run.folder)
+        for beside in made.folder.glob("*.csv"):  # what the language models learned, and how fast
+            shutil.copy(beside, asked.out)
+        snapshot(asked.out, made.model()[1], name)
+        result |= judged(made, asked.state, Corpus(asked.state / "data" / "corpus"), asked.test)
+    return result
+
+
+def together(asked: argparse.Namespace) -> dict[str, Any]:
+    """The mean of what several trainings say, of NB-SVM and of doc2vec, with weights that are chosen on validation."""
+    begun = time.monotonic()
+    several = {}
+    for state in asked.of:
+        if not (state / "settings.json").exists():
+            raise Fault(f"--of {state} is no --state of a training. Name one whose training is done")
+        several[state] = json.loads((state / "settings.json").read_text())
+        if not (state / several[state]["method"] / "predictions.parquet").exists():
+            raise Fault(f"--of {state} holds no predictions: its training is not done. Call its command again")
+    first = asked.of[0]
+    few = any(it["few"] for it in several.values())
+    settings = {"method": "together", "seed": asked.seed, "few": few, "of": [several[state] for state in asked.of]}
+    same_settings(asked.state, settings)
+    corpus, tokens = Corpus(first / "data" / "corpus"), Tokens(first / "data" / "tokens")
+    members = [Predictions(state / it["method"]) for state, it in several.items()] + bags(asked.state, corpus, tokens, asked.seed, few)
+    made = ensemble.classify(
+        members, ensemble.Params(weights="chosen"), Run(asked.state / "together", "classify/together", asked.seed, show=True)
+    )
+    spend(asked.state, begun)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    weights = made.model()[1]["weights"].tolist()
+    return {
+        "method": "together", "seed": asked.seed, "few": few, "done": True, "device": ", ".join(sorted({it["device"] for it in several.values()})),
+        "epochs": 0, "labels": max(it["n_train"] for it in several.values()) or len(tokens.ids(["train"])[1]) - 1,
+        "settings": {"of": [{key: value for key, value in it.items() if key not in ("seed", "begin")} for it in several.values()]},
+        "weights": {one.row: round(weight, 3) for one, weight in zip(members, weights, strict=True)},
+        "begun": "anew", "minutes": round(sum(map(spent, [asked.state, *asked.of])), 2),
+    } | judged(made, asked.state, corpus, asked.test)  # fmt: skip
+
+
+def spend(state: Path, begun: float) -> None:
+    with (state / "minutes.txt").open("a") as file:
+        file.write(f"{(time.monotonic() - begun) / 60:.3f}\n")
+
+
+def spent(state: Path) -> float:
+    """Minutes of all runs of a state."""
+    return round(sum(map(float, (state / "minutes.txt").read_text().split())), 2)
+
+
+def read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name: str) -> float:
+    """Tokens of an epoch and its validation."""
+
+    def lengths(splits: list[str], most: float) -> np.ndarray:
+        return np.minimum(np.diff(tokens.ids(splits)[1]), most)
+
+    if name == "language":
+        return lengths([*params.lm_splits, "valid"], np.inf).sum()
+    train, others = lengths(["train"], params.max_tokens), lengths(params.splits, params.max_tokens)
+    share = params.n_unlabelled * bool(params.virtual or params.entropy)
+    return (params.n_train or len(train)) * (train.mean() + share * others.mean()) + lengths(["valid"], params.max_tokens).sum()
+
+
+def judged(made: Predictions, state: Path, corpus: Corpus, test: bool) -> dict[str, Any]:
+    """Accuracy on valid, and on test where that was read: now, or before, which is not taken back."""
+    found: dict[str, Any] = {"valid": figures(made, corpus, "valid")}
+    readings = state / "test.jsonl"  # a line each
+    if test:
+        with readings.open("a") as file:
+            file.write(json.dumps(figures(made, corpus, "test")) + "\n")
+    if readings.exists():
+        lines = readings.read_text().splitlines()
+        found |= {"test": json.loads(lines[0]), "readings of test": len(lines)}
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("method", choices=[*METHODS, "table"])
+    parser.add_argument("method", choices=[*METHODS, "together", "table"])
     parser.add_argument("--state", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
@@ -218,6 +407,7 @@ def main() -> int:
     parser.add_argument("--knob", type=knob, action="append", default=[], metavar="NAME=JSON")
     parser.add_argument("--few", action="store_true")
     parser.add_argument("--begin", type=Path, metavar="SNAPSHOT")
+    parser.add_argument("--of", type=Path, nargs="+", default=[], metavar="STATE")
     parser.add_argument("--test", action="store_true", help="read test, once training is over, and write that down in result.json")
     asked = parser.parse_args()
     if asked.method == "table":
@@ -225,69 +415,11 @@ def main() -> int:
         return 0
     if asked.state is None:
         parser.error("the following arguments are required: --state")
-    begun = time.monotonic()
-    if asked.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("This machine has no usable GPU. Say --device cpu --few to try it without one")
+    if bool(asked.of) != (asked.method == "together"):
+        parser.error("--of names the states that together puts together, and is for nothing else")
     if not (Path(os.environ.get("WORDLOOM_DATA", "/nowhere")) / "imdb").is_dir():
-        sys.exit("WORDLOOM_DATA names no folder with imdb/ in it")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    module, knobs = METHODS[asked.method]
-    few = (FEW | (FEW_LANGUAGE if asked.method == "lm_lstm" else {})) if asked.few else {}
-    try:
-        params = module.Params(**(knobs | few | dict(asked.knob)))
-    except ValidationError as err:
-        raise Fault([f"--knob {it['loc'][0]}: {it['msg']}" for it in err.errors()]) from err
-    begin = (
-        hashlib.sha256(asked.begin.read_bytes()).hexdigest() if asked.begin and asked.begin.is_file() else asked.begin and str(asked.begin)
-    )
-    settings = {"method": asked.method, "seed": asked.seed, "few": asked.few, "device": asked.device, "begin": begin, **params.model_dump()}
-    same_settings(asked.state, settings)
-    tokens, vectors = prepare(asked.state, asked.device, asked.few)
-
-    run = Run(asked.state / "predictions", f"classify/{asked.method}", asked.seed, THREADS, asked.device, show=True)
-    run.checkpoint = Timekeeper(asked.state / "checkpoint")
-    Timekeeper.until, Timekeeper.last = begun + 60 * asked.minutes, time.monotonic()
-    given = {"vectors": vectors} if asked.method == "mixed_lstm" else {}
-    before = from_snapshot(asked.begin) if asked.begin else None
-    asked.out.mkdir(parents=True, exist_ok=True)
-    done = True
-    try:
-        if before:
-            optimiser = mixed_lstm.ADAM if asked.method == "mixed_lstm" else ADAM
-            mixed.classify(asked.method, tokens, params, run, given.get("vectors"), None, optimiser, before)
-        else:
-            module.classify(tokens, params, run, **given)
-    except OutOfTime:
-        done = False
-        kept = run.checkpoint.load()  # none while a language model is learned
-        if best := {name.removeprefix("best."): it for name, it in kept[0].items() if name.startswith("best.")} if kept else {}:
-            snapshot(asked.out / "model.bf16.safetensors", best)
-    curve(asked.out / "curve.csv", run.curve)
-    spent = (time.monotonic() - begun) / 60
-    with (asked.state / "minutes.txt").open("a") as file:
-        file.write(f"{spent:.3f}\n")
-    device = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
-    result: dict[str, Any] = {
-        "method": asked.method, "seed": asked.seed, "few": asked.few, "device": device, "done": done, "epochs": len(run.curve),
-        "labels": params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
-        "begun": f"from the snapshot {asked.begin.name}, with a new optimiser" if asked.begin else "anew",
-        "minutes": round(sum(map(float, (asked.state / "minutes.txt").read_text().split())), 2),  # of all runs of this state
-    }  # fmt: skip
-    if not done:
-        print(f"stopped after {spent:.2f} minutes; the same command goes on")
-    else:
-        made, corpus = Predictions(run.folder), Corpus(asked.state / "data" / "corpus")
-        result["valid"] = figures(made, corpus, "valid")
-        for beside in made.folder.glob("*.csv"):  # what the language models learned, and how fast
-            shutil.copy(beside, asked.out)
-        snapshot(asked.out / "model.bf16.safetensors", made.model()[1])
-        readings_of_test = asked.state / "test.jsonl"  # a line a reading; none is taken back
-        if asked.test:
-            with readings_of_test.open("a") as file:
-                file.write(json.dumps(figures(made, corpus, "test")) + "\n")
-        if readings_of_test.exists():
-            readings = readings_of_test.read_text().splitlines()
-            result |= {"test": json.loads(readings[0]), "readings of test": len(readings)}
+        raise Fault("WORDLOOM_DATA names no folder with imdb/ in it")
+    result = together(asked) if asked.method == "together" else train(asked)
     (asked.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
     return 0

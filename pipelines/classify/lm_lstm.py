@@ -17,7 +17,7 @@ from pipelines import classifier, foretelling, mixed
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.fit import ADAM
+from pipelines.fit import ADAM, Point
 from pipelines.method import Run
 
 CURVE = {"x": "epoch", "y": ["loss", "valid_loss"]}
@@ -38,16 +38,23 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     curves = {}
 
     def before(model: mixed.Reader) -> None:
-        for name, layers in (("language", model.onward), ("backwards", model.backward_)):
-            if len(layers):
-                part = run.part(name)
-                foretelling.foretell(tokens, model, layers, params, part, backwards=name == "backwards")
-                curves[name] = part.curve
+        curves.update(language(tokens, model, params, run))
 
     made = mixed.classify("lm_lstm", tokens, params, run, vectors, None, ADAM, before)
     for name, curve in curves.items():
         run.open(Predictions).csv(name, curve)
     return made
+
+
+def language(tokens: Tokens, model: mixed.Reader, params: Params, run: Run) -> dict[str, list[Point]]:
+    """Trains the new network's language models in place, one for each way that it reads; their curves."""
+    curves = {}
+    for name, layers in (("language", model.onward), ("backwards", model.backward_)):
+        if len(layers):
+            part = run.part(name)
+            foretelling.foretell(tokens, model, layers, params, part, backwards=name == "backwards")
+            curves[name] = part.curve
+    return curves
 
 
 probabilities_of = functools.partial(classifier.probabilities_of, mixed.Reader, Params)

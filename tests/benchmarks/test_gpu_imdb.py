@@ -61,7 +61,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(data, tmp_path, method
         assert found["epochs"] <= calm["epochs"]
     assert found["done"]
     assert [found[split] for split in ("epochs", "valid")] == [calm[split] for split in ("epochs", "valid")]
-    files = [sorted((tmp_path / f"state-{name}" / "predictions").rglob("*.parquet")) for name in ("calm", "stopped")]
+    files = [sorted((tmp_path / f"state-{name}" / method).rglob("*.parquet")) for name in ("calm", "stopped")]
     assert [it.read_bytes() for it in files[0]] == [it.read_bytes() for it in files[1]]
     assert (tmp_path / "out" / "calm" / "model.bf16.safetensors").stat().st_size > 0
 
@@ -73,14 +73,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(data, tmp_path, method
 def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     first = run(data, "mixed_lstm", tmp_path, "--test", name="1")
     assert first["test"]["n"] == 60
+    assert first["tokens/s"] > 0
     second = run(data, "mixed_lstm", tmp_path, "--seed", 2, name="2")
     snapshot = tmp_path / "out" / "1" / "model.bf16.safetensors"
     begun = run(data, "mixed_lstm", tmp_path, "--begin", snapshot, name="again")
-    assert begun["begun"] == "from the snapshot model.bf16.safetensors, with a new optimiser"
+    assert begun["begun"] == "from a snapshot, with a new optimiser"
     lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
     assert len(lines) == 4  # the head; seeds 1 and 2; the one that began with a snapshot
     (both,) = (line for line in lines if "| 2 |" in line)
-    assert f"{50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f} ±" in both
+    assert f"| {50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f}" in both
     assert f"{100 * first['test']['accuracy']:.2f} [" in both
     assert call(data, "table", "--out", tmp_path).returncode == 1
 
@@ -93,6 +94,40 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     assert "begin was None and is " in other.stderr  # and not: a state that says it began with what it did not
     shutil.copytree(tmp_path / "out" / "1", tmp_path / "out" / "copy")
     assert "has seed 1 more than once" in call(data, "table", "--out", tmp_path / "out").stderr
+
+
+def test_language_model_classes_and_ensemble_are_runs_of_their_own(data, tmp_path):
+    learned = run(data, "language", tmp_path, name="language")
+    assert 1 < learned["perplexity"] < 100
+    assert (tmp_path / "out" / "language" / "language.csv").exists()
+    snapshot = tmp_path / "out" / "language" / "model.bf16.safetensors"
+    for name, more in (("vat", ()), ("plain", ("--knob", "virtual=0"))):
+        made = run(data, "lm_lstm", tmp_path, "--begin", snapshot, *more, name=name)
+        assert made["begun"] == "with a language model"
+        assert not (tmp_path / "out" / name / "language.csv").exists()  # it is not learned again
+    run(data, "mixed_lstm", tmp_path, name="mixed")
+    wrong = call(data, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "w", "--out", tmp_path / "w", "--begin", snapshot)
+    assert wrong.returncode == 1
+    assert "is of another network" in wrong.stderr
+    none = call(data, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "n", "--out", tmp_path / "n", "--begin", "nowhere")
+    assert none.returncode == 1
+    assert not (tmp_path / "n" / "settings.json").exists()  # so that the same folder can be named with the right one
+
+    states = [tmp_path / "state-mixed", tmp_path / "state-vat"]
+    whole = ("together", "--of", *states, "--state", tmp_path / "state-all", "--out", tmp_path / "out" / "all")
+    done = call(data, *whole, "--test")
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "out" / "all" / "result.json").read_text())
+    assert list(made["weights"]) == ["mixed_lstm", "lm_lstm", "nb_svm", "document_vectors"]
+    assert sum(made["weights"].values()) == pytest.approx(1, abs=0.01)
+    assert made["valid"]["accuracy"] > 0.9  # a third of the words tell the class
+    assert made["readings of test"] == 1
+    assert "no --state of a training" in call(data, *whole[:2], tmp_path, *whole[4:]).stderr
+    lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:] if line.startswith("|")] == [
+        "| together, a trial", "| mixed_lstm, a trial", "| lm_lstm, a trial", "| lm_lstm, a trial",
+    ]  # fmt: skip
+    assert "language, seed 1: perplexity" in lines[-1]
 
 
 def test_a_knob_that_is_none_is_named(data, tmp_path):
