@@ -179,6 +179,11 @@ def learn(
     judge = judge_of(valid, scores, classes, params)
     best = fit(model, batches, loss, run, params.recipe(optimiser), judge, n_items=len(train), item_axis=item_axis)
     run.say(f"keeps the weights of epoch {best}")
+    if judge and params.target in ("one", "ordinal"):
+        of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])
+        floor = of_class.max() / of_class.sum()
+        if max(row["valid_accuracy"] for row in run.curve) <= floor:
+            run.say(f"no epoch is right of more of valid than one class for all would be, {floor:.1%}. Lower {params.causes}")
 
 
 def judge_of(

@@ -66,6 +66,7 @@ class Recipe:
         mixed: products of matrices take bfloat16, the weights stay float32 (Micikevicius et al. 2018; no scaling of the
             loss, bfloat16 has the range of float32).
         optimiser: a class of torch.optim, or a partial of one, called with (parameters, lr=lr).
+        causes: the knobs that are too large where a training goes astray, as advice names them.
     """
 
     epochs: int
@@ -78,6 +79,7 @@ class Recipe:
     mixed: bool = False
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
     judge: Literal["loss", "accuracy"] = "loss"
+    causes: str = "lr"
 
     def cost(self, figures: dict[str, float]) -> float:
         """Of an epoch that was judged; less is better."""
@@ -378,7 +380,7 @@ def _no_number(loss: float) -> str:
 
 
 def _diverged(run: "Run", recipe: Recipe, epoch: int, what: str, good: Point | None, where: str = "") -> str:
-    advice = "Lower lr" if recipe.clip else "Lower lr, or set clip (1.0 is usual)"
+    advice = f"Lower {recipe.causes}" + ("" if recipe.clip else ", or set clip (1.0 is usual)")
     return (
         f"{run.name}: {what} in epoch {epoch}{where} with lr {recipe.lr_of(epoch, run.curve):.4g}; {run.last_good(good)}. "
         f"{advice}, or look for values far from the rest in the inputs; with another lr it begins anew"

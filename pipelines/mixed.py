@@ -14,7 +14,7 @@ All passes over one block of documents draw the same dropout masks, so that only
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ from pipelines.recurrence import Recurrent, RecurrentKnobs
 
 
 class MixedKnobs(RecurrentKnobs):
+    causes: ClassVar[str] = "epsilon or lr"
+
     adversarial: float = Field(1.0, ge=0)  # a; 0 leaves a term out
     virtual: float = Field(1.0, ge=0)  # v
     entropy: float = Field(1.0, ge=0)  # e

@@ -1,7 +1,7 @@
 """What a row may say of how its network is trained."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -11,6 +11,8 @@ from pipelines.method import Knobs
 
 
 class FitKnobs(Knobs):
+    causes: ClassVar[str] = "lr"  # what is too large where a training goes astray
+
     batch_size: int = Field(64, ge=1)  # documents a step
     epochs: int = Field(8, ge=1)  # at most
     patience: int = Field(2, ge=1)  # epochs without a lower loss on valid before training stops
@@ -24,5 +26,5 @@ class FitKnobs(Knobs):
     def recipe(self, optimiser: Callable[..., torch.optim.Optimizer] = ADAM) -> Recipe:
         return Recipe(
             epochs=self.epochs, lr=self.lr, decay=self.decay, clip=self.clip, patience=self.patience, l2=self.l2,
-            ema=self.ema or None, mixed=self.mixed, optimiser=optimiser,
+            ema=self.ema or None, mixed=self.mixed, optimiser=optimiser, causes=self.causes,
         )  # fmt: skip

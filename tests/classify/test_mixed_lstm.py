@@ -148,6 +148,28 @@ def test_without_texts_without_labels_it_says_so_and_learns(tmp_path, capsys):
     assert (made.frame("valid")[0].eval("label == predicted")).mean() > 0.8
 
 
+def test_a_model_that_is_no_better_than_one_class_for_all_is_told_with_what_to_lower(tmp_path, capsys):
+    right = topics(64, 40, 64)
+    wrong = [(split, {"x": "y", "y": "x"}[label] if split == "valid" else label, ids) for split, label, ids in right]
+    for name, documents in (("right", right), ("wrong", wrong)):
+        classify(labelled(tmp_path / name, documents, WORDS), Params(**SMALL), Run(tmp_path / f"p-{name}", seed=1, show=True))
+        told = "than one class for all would be, 50.0%. Lower epsilon or lr" in capsys.readouterr().out
+        assert told == (name == "wrong")
+
+
+def test_an_epsilon_that_makes_the_loss_rise_ends_the_run_and_the_last_good_state_is_kept(tmp_path, monkeypatch):
+    toy = labelled(tmp_path / "t", topics(64, 40, 64), WORDS)
+    run = Run(tmp_path / "p", seed=1, checkpoints=tmp_path / "kept")
+    virtual = perturbation.virtual
+    steps = iter(range(10**6))
+    monkeypatch.setattr(perturbation, "virtual", lambda *given: virtual(*given) * (1 if next(steps) < 16 else torch.inf))
+    with pytest.raises(
+        Fault, match=r"the loss, its gradient or a weight is not a number .* epoch 3.*last good epoch is 2.*Lower epsilon or lr"
+    ):
+        classify(toy, Params(**SMALL), run)
+    assert run.checkpoint.load()[1]["epoch"] == 2
+
+
 def test_one_class_and_several_at_once_are_refused(tmp_path):
     for target in ("several", "number"):
         with pytest.raises(ValueError, match="must be one or ordinal"):
