@@ -71,6 +71,7 @@ class Course(NamedTuple):
     item_axis: tuple[int, ...] | int = 0  # where the documents lie in the parts of a batch; the first and the last are of the labelled ones
     loss: Callable[..., Tensor] | None = None  # (weights of the classes (C,), network, *batch) -> (B,)
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
+    passes: int = 1  # over the labelled documents in an epoch
 
 
 Make = Callable[[np.ndarray, bool, int, Any], nn.Module]  # (vectors (V, D), frozen, C, params) -> (T, B) ids, (B,) lengths -> (B, C) scores
@@ -160,7 +161,7 @@ def first_vectors(
 def learn(
     model: nn.Module, batches: Callable[[np.random.Generator], Iterator[tuple[np.ndarray, ...]]], train: Split, valid: Split,
     scores: Callable[[Split], np.ndarray], classes: list[str], params: TrainingKnobs, run: Run, item_axis: tuple[int, ...] | int = 0,
-    other: Callable[..., Tensor] | None = None, optimiser: Callable[..., torch.optim.Optimizer] = ADAM,
+    other: Callable[..., Tensor] | None = None, optimiser: Callable[..., torch.optim.Optimizer] = ADAM, passes: int = 1,
 ) -> None:  # fmt: skip
     """Trains in place; keeps the weights of the epoch with the lowest loss on valid, of the last one where valid has no label.
 
@@ -177,7 +178,7 @@ def learn(
         return losses(model(*batch[:-1]), batch[-1], params.target, params.label_smoothing, weigh)
 
     judge = judge_of(valid, scores, classes, params)
-    best = fit(model, batches, loss, run, params.recipe(optimiser), judge, n_items=len(train), item_axis=item_axis)
+    best = fit(model, batches, loss, run, params.recipe(optimiser), judge, n_items=passes * len(train), item_axis=item_axis)
     run.say(f"keeps the weights of epoch {best}")
     if judge and params.target in ("one", "ordinal"):
         of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])

@@ -44,6 +44,7 @@ class MixedKnobs(RecurrentKnobs):
     power_steps: int = Field(1, ge=1)  # of its power iteration
     normalise: bool = True  # word vectors to mean 0 and variance 1, words counted as often as they are read
     n_unlabelled: float = Field(1.0, ge=0)  # unlabelled documents a labelled one in a step
+    passes: int = Field(1, ge=1)  # over the labelled documents in an epoch: more where they are few and the others many
     # as in the paper: with entropy lowered probabilities are extreme, and a few that are wrong outweigh in the loss many that are right
     judge: Literal["loss", "accuracy"] = "accuracy"
     splits: list[Literal["unlabelled", "train"]] = Field(["unlabelled"], min_length=1)  # where these are from
@@ -97,13 +98,14 @@ def classify(
 
     def batches(train: Split, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         more = _forever(others, n_others, params, rng)
-        for rows in shuffled(train, params.batch_size, rng, params.batch_tokens, params.max_tokens):
-            ids, lengths = padded(train, rows, params.max_tokens, params.keep)
-            extra = padded(others, next(more), params.max_tokens, params.keep) if n_others else ()
-            yield ids, lengths, *extra, classifier.truth(train, rows)
+        for _ in range(params.passes):
+            for rows in shuffled(train, params.batch_size, rng, params.batch_tokens, params.max_tokens):
+                ids, lengths = padded(train, rows, params.max_tokens, params.keep)
+                extra = padded(others, next(more), params.max_tokens, params.keep) if n_others else ()
+                yield ids, lengths, *extra, classifier.truth(train, rows)
 
     axes = (1, 0, 1, 0, 0) if n_others else (1, 0, 0)
-    course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser)
+    course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser, params.passes)
     return classifier.classify(name, Reader, tokens, params, run, vectors, codings, begin, course)
 
 
