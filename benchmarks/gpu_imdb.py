@@ -25,7 +25,6 @@ import argparse
 import csv
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -85,9 +84,16 @@ class Timekeeper(Checkpoint):
 
     until, last = float("inf"), 0.0
     spans: list[float] = []  # noqa: RUF012 -- seconds between two states, of all parts of the run
+    curves: dict[str, list[dict[str, float]]] = {}  # noqa: RUF012 -- of each part
+
+    def load(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        if found := super().load():
+            self.curves[self.folder.name] = found[1]["curve"]
+        return found
 
     def save(self, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         super().save(arrays, state)
+        self.curves[self.folder.name] = state["curve"]
         now = time.monotonic()
         self.spans.append(now - self.last)
         Timekeeper.last = now
@@ -276,13 +282,12 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
     tokens, vectors = prepare(asked.state, asked.device, asked.few, name == "mixed_lstm")
 
     run = Run(asked.state / name, f"classify/{name}", asked.seed, THREADS, asked.device, show=True)
-    run.checkpoint = Timekeeper(asked.state / "checkpoint")
+    run.checkpoint = Timekeeper(asked.state / "curve")
     Timekeeper.until, Timekeeper.last = begun + 60 * asked.minutes, time.monotonic()
     asked.out.mkdir(parents=True, exist_ok=True)
-    curves: dict[str, list[dict[str, float]]] = {}
 
     def language(model: mixed.Reader) -> None:
-        curves.update(lm_lstm.language(tokens, model, params, run))
+        lm_lstm.language(tokens, model, params, run)
         snapshot(asked.out, arrays(model), name)
         raise Learned
 
@@ -301,29 +306,28 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
     except OutOfTime:
         done = False
         kept = run.checkpoint.load()  # none while a language model is learned
-        if best := {name.removeprefix("best."): it for name, it in kept[0].items() if name.startswith("best.")} if kept else {}:
+        if best := {part.removeprefix("best."): it for part, it in kept[0].items() if part.startswith("best.")} if kept else {}:
             snapshot(asked.out, best, name)
-    for part, rows in {"curve": run.curve, **curves}.items():
+    for part, rows in Timekeeper.curves.items():
         curve(asked.out / f"{part}.csv", rows)
+    epochs = len(Timekeeper.curves.get("language" if name == "language" else "curve", []))
     spend(asked.state, begun)
     result: dict[str, Any] = {
         "method": name, "seed": asked.seed, "few": asked.few, "done": done,
         "device": torch.cuda.get_device_name() if asked.device == "cuda" else "CPU",
-        "epochs": len(curves.get("language", run.curve)),
+        "epochs": epochs,
         "labels": 0 if name == "language" else params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
         "begun": {"": "anew", "language": "with a language model"}.get(of, "from a snapshot, with a new optimiser"),
         "minutes": spent(asked.state),
     }  # fmt: skip
-    if Timekeeper.spans and (run.curve or name == "language"):
-        result["tokens/s"] = round(read(tokens, params, name) / float(np.median(Timekeeper.spans[-max(1, result["epochs"]) :])))
+    if spans := Timekeeper.spans[-epochs:] if epochs else []:
+        result["tokens/s"] = round(read(tokens, params, name) / float(np.median(spans)))
     if not done:
         print("out of time; the same command goes on")
     elif name == "language":
-        result["perplexity"] = curves["language"][-1]["valid_perplexity"]
+        result["perplexity"] = min(row["valid_perplexity"] for row in Timekeeper.curves["language"])
     else:
         made = Predictions(run.folder)
-        for beside in made.folder.glob("*.csv"):  # what the language models learned, and how fast
-            shutil.copy(beside, asked.out)
         snapshot(asked.out, made.model()[1], name)
         result |= judged(made, asked.state, Corpus(asked.state / "data" / "corpus"), asked.test)
     return result
@@ -380,7 +384,10 @@ def read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name: str) 
         return lengths([*params.lm_splits, "valid"], np.inf).sum()
     train, others = lengths(["train"], params.max_tokens), lengths(params.splits, params.max_tokens)
     share = params.n_unlabelled * bool(params.virtual or params.entropy)
-    return (params.n_train or len(train)) * (train.mean() + share * others.mean()) + lengths(["valid"], params.max_tokens).sum()
+    return (
+        params.passes * (params.n_train or len(train)) * (train.mean() + share * others.mean())
+        + lengths(["valid"], params.max_tokens).sum()
+    )
 
 
 def judged(made: Predictions, state: Path, corpus: Corpus, test: bool) -> dict[str, Any]:

@@ -11,7 +11,8 @@ source  Miyato, Dai, Goodfellow 2017 (eq. 3 to 5, and the normalised vectors, eq
 shapes  T tokens of the longest of B documents, D numbers a word, C classes; x is (T, B, D), scores are (B, C)
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def virtual(read: Read, scores: Tensor, x: Tensor, inside: Tensor, epsilon: floa
     """The perturbation that changes most what is said, by `n_steps` steps of power iteration.
 
     In float32 throughout, also where training is mixed: a step of xi, spread over a whole document, is less than bfloat16 can tell apart, and
-    half of the perturbation's effect was lost to its rounding.
+    half of the perturbation's effect was lost to its rounding; TF32 has two bits more, which are too few, too.
 
     Args:
         scores: read(x).
@@ -47,7 +48,7 @@ def virtual(read: Read, scores: Tensor, x: Tensor, inside: Tensor, epsilon: floa
     """
     device = x.device.type
     x, rounded = x.detach(), torch.is_autocast_enabled(device)
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(device, enabled=False), without_tf32():
         with torch.no_grad():
             logs = (read(x) if rounded else scores).log_softmax(dim=1)
         d = torch.randn_like(x) * inside[:, :, None]
@@ -56,6 +57,20 @@ def virtual(read: Read, scores: Tensor, x: Tensor, inside: Tensor, epsilon: floa
             (gradient,) = torch.autograd.grad(divergence(logs, read(x + d)).sum(), d)
             d = gradient.detach() * inside[:, :, None]
         return epsilon * unit(d)
+
+
+@contextlib.contextmanager
+def without_tf32() -> Iterator[None]:
+    """A GPU multiplies float32 as it is."""
+    products = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [it.allow_tf32 for it in products]
+    try:
+        for it in products:
+            it.allow_tf32 = False
+        yield
+    finally:
+        for it, allowed in zip(products, before, strict=True):
+            it.allow_tf32 = allowed
 
 
 def divergence(logs: Tensor, scores: Tensor) -> Tensor:

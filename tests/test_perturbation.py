@@ -55,6 +55,26 @@ def test_power_iteration_finds_the_direction_that_changes_the_answer_most():
     assert not r.requires_grad
 
 
+def test_the_direction_is_found_without_tf32_whatever_the_rest_uses():
+    read, x = net(), torch.randn(3, 1, 2, dtype=torch.float64)
+    products, scores, seen = (torch.backends.cudnn, torch.backends.cuda.matmul), read(x), []
+
+    def watched(x):
+        seen.extend(it.allow_tf32 for it in products)
+        return read(x)
+
+    before = [it.allow_tf32 for it in products]
+    try:
+        for it in products:
+            it.allow_tf32 = True
+        virtual(watched, scores, x, torch.ones(3, 1, dtype=torch.bool), epsilon=1.0, xi=0.1, n_steps=1)
+        assert seen == [False, False]
+        assert all(it.allow_tf32 for it in products)
+    finally:
+        for it, allowed in zip(products, before, strict=True):
+            it.allow_tf32 = allowed
+
+
 def test_the_direction_is_found_in_float32_where_training_is_mixed():
     """To the bit that of a training that is not; in bfloat16 the two would have a cosine of 0.6 or so."""
     torch.manual_seed(3)
