@@ -13,7 +13,8 @@ without labels.
 
 --minutes: a training whose next epoch would end later stops when its state is kept; the same command goes on from there, to the bytes of a run
 that was not stopped. Texts and word vectors are prepared whole, and an epoch is the least that is done then. --state keeps what that needs, for
-one method, seed and knobs: with others it is refused, and the differences are named. --out gets curve.csv, language.csv, result.json and
+one method, seed and knobs: with others it is refused, and the differences are named. --data keeps the texts, tokens and word vectors, which are
+the same for all: one folder for all states saves their preparation. --out gets curve.csv, language.csv, result.json and
 model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a snapshot: of a language model, or, where the state is lost, of
 the method itself, whose optimiser and rate then begin anew; result.json says which. tokens/s are of an epoch with its validation, each token
 counted once, however many passes its terms take.
@@ -55,9 +56,13 @@ from pipelines.layout import hash_path
 from pipelines.method import Checkpoint, Run
 from pipelines.tokenize import ngrams, words
 
+PROTOCOL = (
+    "\nProtocol: IMDb alone; what stands in test is taken out of train and of the reviews without labels; epochs and weights chosen on "
+    "validation, a fifth of train by seed 1; test read once training was over, its first reading is shown."
+)
 SNAPSHOT = "model.bf16.safetensors"
 OF_LANGUAGE = {
-    "hidden_size": 1024, "vector_size": 256, "lm_streams": 256, "lm_steps": 400, "lm_epochs": 30, "lm_softmax": "sampled",
+    "hidden_size": 1024, "vector_size": 256, "lm_streams": 256, "lm_steps": 400, "lm_epochs": 30, "lm_softmax": "sampled", "lm_mixed": True,
     "max_tokens": 400, "keep": "tail", "epochs": 30, "patience": 5, "ema": 0.999, "mixed": True,
 }  # fmt: skip
 # name -> (method, knobs beyond its own defaults)
@@ -67,8 +72,8 @@ METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     "language": (lm_lstm, OF_LANGUAGE),
 }
 # for a trial: an epoch or two of little networks on few reviews
-FEW = {"epsilon": 0.5, "hidden_size": 16, "max_tokens": 40, "epochs": 2, "n_train": 400, "mixed": False}
-FEW_LANGUAGE = {"vector_size": 16, "lm_streams": 32, "lm_steps": 50, "lm_epochs": 1, "lm_softmax": "sampled", "n_sampled": 64}
+FEW = {"epsilon": 1.0, "hidden_size": 32, "max_tokens": 80, "epochs": 4, "batch_size": 16, "lr": 0.005, "entropy": 0.0, "ema": 0.98}
+FEW_LANGUAGE = {"vector_size": 32, "lm_streams": 32, "lm_steps": 50, "lm_epochs": 2, "lm_lr": 0.01, "n_sampled": 64}
 
 
 class OutOfTime(Exception):
@@ -109,36 +114,35 @@ def once(folder: Path, make: Callable[[], object]) -> None:
         done.touch()
 
 
-def prepare(state: Path, device: str, few: bool, with_vectors: bool) -> tuple[Tokens, Vectors | None]:
-    """Tokens, and word vectors where they are asked for, made once in a state's folder."""
-    data = state / "data"
+def prepare(data: Path, device: str, few: bool, with_vectors: bool) -> tuple[Corpus, Tokens, Vectors | None]:
+    """Texts, tokens, and word vectors where they are asked for."""
+    same_settings(data, {"few": few})
     knobs = {"source": str(Path(os.environ["WORDLOOM_DATA"]) / "imdb"), **({"limit": 1500} if few else {})}
     run = Run(data / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True)
     once(run.folder, lambda: imdb.ingest(imdb.Params(**knobs), run))
     cut = Run(data / "tokens", "tokenize/words", threads=THREADS)
     once(cut.folder, lambda: words.tokenize(Corpus(run.folder), words.Params(min_count=5, max_vocab=80_000), cut))
-    tokens = Tokens(cut.folder)
+    corpus, tokens = Corpus(run.folder), Tokens(cut.folder)
     if not with_vectors:
-        return tokens, None
-    of_words = {"vector_size": 16, "epochs": 1} if few else {"vector_size": 300, "window": 8, "epochs": 5}
+        return corpus, tokens, None
+    of_words = {"vector_size": 32, "epochs": 3} if few else {"vector_size": 300, "window": 8, "epochs": 5}
     embed = Run(data / "vectors", "embed/skipgram", 1, THREADS, device, show=True)
     once(embed.folder, lambda: skipgram.embed(tokens, skipgram.Params(**of_words), embed))
-    return tokens, Vectors(embed.folder)
+    return corpus, tokens, Vectors(embed.folder)
 
 
-def bags(state: Path, corpus: Corpus, tokens: Tokens, seed: int, few: bool) -> list[Predictions]:
-    """What NB-SVM says, and doc2vec over n-grams, made once in a state's folder."""
-    cut = Run(state / "data" / "ngrams", "tokenize/ngrams", threads=THREADS)
+def bags(state: Path, data: Path, seed: int, few: bool, n_train: int) -> list[Predictions]:
+    """What NB-SVM says, and doc2vec over n-grams, of as many labels."""
+    corpus, tokens, _ = prepare(data, "cpu", few, with_vectors=False)
+    cut = Run(data / "ngrams", "tokenize/ngrams", threads=THREADS)
     once(cut.folder, lambda: ngrams.tokenize(corpus, ngrams.Params(n_max=3, min_count=10, max_vocab=1_000_000), cut))
-    embed = Run(state / "data" / "doc2vec", "embed/doc2vec", seed, THREADS, show=True)
+    embed = Run(data / f"doc2vec-{seed}", "embed/doc2vec", seed, THREADS, show=True)
     of_documents = doc2vec.Params(vector_size=100, **({"epochs": 2, "infer_epochs": 2} if few else {}))
     once(embed.folder, lambda: doc2vec.embed(Tokens(cut.folder), of_documents, embed))
     by_bags, by_vectors = (Run(state / name, f"classify/{name}", seed, THREADS) for name in ("nb_svm", "document_vectors"))
-    once(by_bags.folder, lambda: nb_svm.classify(tokens, nb_svm.Params(), by_bags))
-    once(
-        by_vectors.folder,
-        lambda: document_vectors.classify(tokens, document_vectors.Params(l2=30.0), by_vectors, vectors=Vectors(embed.folder)),
-    )
+    once(by_bags.folder, lambda: nb_svm.classify(tokens, nb_svm.Params(n_train=n_train), by_bags))
+    knobs = document_vectors.Params(l2=30.0, n_train=n_train)
+    once(by_vectors.folder, lambda: document_vectors.classify(tokens, knobs, by_vectors, vectors=Vectors(embed.folder)))
     return [Predictions(by_bags.folder), Predictions(by_vectors.folder)]
 
 
@@ -167,9 +171,16 @@ def curve(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def snapshot(folder: Path, weights: dict[str, np.ndarray], of: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
     tensors = {name: it.bfloat16() if it.is_floating_point() else it for name, it in tensors.items()}
     save_file(tensors, folder / SNAPSHOT, metadata={"of": of})
+
+
+def best_so_far(kept: Checkpoint, part: str) -> dict[str, np.ndarray]:
+    """The network's weights in a checkpoint, which are those that begin so."""
+    arrays, _ = kept.load() or ({}, {})
+    return {name.removeprefix(part): array for name, array in arrays.items() if name.startswith(part)}
 
 
 def from_snapshot(path: Path) -> tuple[str, Callable[[nn.Module], None]]:
@@ -222,7 +233,8 @@ def table(out: Path) -> str:
         if twice := sorted({it for it in numbers if numbers.count(it) > 1}):
             raise Fault(f"{out}: {first['method']} has seed {twice[0]} more than once, with the same knobs. Remove the copies")
         cells = [
-            first["method"] + ", a trial" * first["few"],
+            ", ".join([first["method"], *(f"{name} {value}" for name, value in sorted(first["knobs"].items()))])
+            + ", a trial" * first["few"],
             f"{first['labels']:,}",
             str(len(seeds)),
             mean(seeds, "valid"),
@@ -233,11 +245,13 @@ def table(out: Path) -> str:
         lines.append(f"| {' | '.join([*cells, minutes, first['begun']])} |")
     for one in found:
         name = f"\n{one['method']}, seed {one['seed']}"
-        if not one["done"]:
+        if "faults" in one:
+            lines.append(f"{name}: {'; '.join(one['faults'])}")
+        elif not one["done"]:
             lines.append(f"{name}: not done, {one['epochs']} epochs so far")
         elif one["method"] == "language":
             lines.append(f"{name}: perplexity of valid {one['perplexity']:.1f} after {one['epochs']} epochs, {one['minutes']:.0f} minutes")
-    return "\n".join(lines)
+    return "\n".join([*lines, PROTOCOL])
 
 
 def mean(seeds: list[dict[str, Any]], split: str) -> str:
@@ -255,7 +269,10 @@ def mean(seeds: list[dict[str, Any]], split: str) -> str:
 
 def knob(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
-    return name, json.loads(value)
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:  # a word
+        return name, value
 
 
 def train(asked: argparse.Namespace) -> dict[str, Any]:
@@ -270,44 +287,39 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
         params = module.Params(**(knobs | few | dict(asked.knob)))
     except ValidationError as err:
         raise Fault([f"--knob {it['loc'][0]}: {it['msg']}" for it in err.errors()]) from err
-    of, before = from_snapshot(asked.begin) if asked.begin else ("", None)
-    settings = {
-        "method": name,
-        "seed": asked.seed,
-        "few": asked.few,
-        "device": asked.device,
-        "begin": asked.begin and hash_path(asked.begin),
-    }
-    same_settings(asked.state, settings | params.model_dump())
-    tokens, vectors = prepare(asked.state, asked.device, asked.few, name == "mixed_lstm")
+    of, given = from_snapshot(asked.begin) if asked.begin else ("", None)
+    settings = {"method": name, "seed": asked.seed, "few": asked.few, "device": asked.device}
+    same_settings(asked.state, settings | {"begin": asked.begin and hash_path(asked.begin)} | params.model_dump())
+    data = asked.data or asked.state / "data"
+    corpus, tokens, vectors = prepare(data, asked.device, asked.few, name == "mixed_lstm")
 
     run = Run(asked.state / name, f"classify/{name}", asked.seed, THREADS, asked.device, show=True)
     run.checkpoint = Timekeeper(asked.state / "curve")
     Timekeeper.until, Timekeeper.last = begun + 60 * asked.minutes, time.monotonic()
     asked.out.mkdir(parents=True, exist_ok=True)
 
-    def language(model: mixed.Reader) -> None:
-        lm_lstm.language(tokens, model, params, run)
-        snapshot(asked.out, arrays(model), name)
-        raise Learned
+    def before(model: mixed.Reader) -> None:
+        if given:
+            given(model)
+        if name == "language" or (name == "lm_lstm" and not given):
+            lm_lstm.language(tokens, model, params, run)
+        if name == "language":
+            snapshot(asked.out, arrays(model), name)
+            raise Learned
 
-    done = True
+    done, fault = True, None
     try:
         if Timekeeper.last > Timekeeper.until:
             raise OutOfTime
-        if name == "language":
-            before = language
-        if before:
-            mixed.classify(name, tokens, params, run, vectors, None, mixed_lstm.ADAM if module is mixed_lstm else ADAM, before)
-        else:
-            module.classify(tokens, params, run, **({"vectors": vectors} if vectors else {}))
+        mixed.classify(name, tokens, params, run, vectors, None, mixed_lstm.ADAM if module is mixed_lstm else ADAM, before)
     except Learned:
         pass
-    except OutOfTime:
-        done = False
-        kept = run.checkpoint.load()  # none while a language model is learned
-        if best := {part.removeprefix("best."): it for part, it in kept[0].items() if part.startswith("best.")} if kept else {}:
+    except (OutOfTime, Fault) as err:
+        done, fault = False, err if isinstance(err, Fault) else None
+        if best := best_so_far(run.checkpoint, "best."):
             snapshot(asked.out, best, name)
+        elif best := best_so_far(run.part("language").checkpoint, "best.reader."):
+            snapshot(asked.out, best, "language")
     for part, rows in Timekeeper.curves.items():
         curve(asked.out / f"{part}.csv", rows)
     epochs = len(Timekeeper.curves.get("language" if name == "language" else "curve", []))
@@ -316,20 +328,23 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
         "method": name, "seed": asked.seed, "few": asked.few, "done": done,
         "device": torch.cuda.get_device_name() if asked.device == "cuda" else "CPU",
         "epochs": epochs,
-        "labels": 0 if name == "language" else params.n_train or len(tokens.ids(["train"])[1]) - 1, "settings": params.model_dump(),
-        "begun": {"": "anew", "language": "with a language model"}.get(of, "from a snapshot, with a new optimiser"),
+        "labels": 0 if name == "language" else params.n_train or len(tokens.ids(["train"])[1]) - 1,
+        "settings": params.model_dump(), "knobs": dict(asked.knob),
+        "begun": "anew" if not of else "with a language model" if (of, name) == ("language", "lm_lstm") else "from a snapshot, with a new optimiser",
         "minutes": spent(asked.state),
     }  # fmt: skip
     if spans := Timekeeper.spans[-epochs:] if epochs else []:
         result["tokens/s"] = round(read(tokens, params, name) / float(np.median(spans)))
-    if not done:
+    if fault:
+        result["faults"] = fault.faults
+    elif not done:
         print("out of time; the same command goes on")
     elif name == "language":
         result["perplexity"] = min(row["valid_perplexity"] for row in Timekeeper.curves["language"])
     else:
         made = Predictions(run.folder)
         snapshot(asked.out, made.model()[1], name)
-        result |= judged(made, asked.state, Corpus(asked.state / "data" / "corpus"), asked.test)
+        result |= judged(made, asked.state, corpus, asked.test)
     return result
 
 
@@ -343,12 +358,14 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
         several[state] = json.loads((state / "settings.json").read_text())
         if not (state / several[state]["method"] / "predictions.parquet").exists():
             raise Fault(f"--of {state} holds no predictions: its training is not done. Call its command again")
-    first = asked.of[0]
-    few = any(it["few"] for it in several.values())
-    settings = {"method": "together", "seed": asked.seed, "few": few, "of": [several[state] for state in asked.of]}
-    same_settings(asked.state, settings)
-    corpus, tokens = Corpus(first / "data" / "corpus"), Tokens(first / "data" / "tokens")
-    members = [Predictions(state / it["method"]) for state, it in several.items()] + bags(asked.state, corpus, tokens, asked.seed, few)
+    if len(labels := {it["n_train"] for it in several.values()}) > 1:
+        raise Fault(f"--of names trainings of different numbers of labels, n_train {sorted(labels)}. Name those of one")
+    few, (n_train,) = any(it["few"] for it in several.values()), labels
+    same_settings(asked.state, {"method": "together", "seed": asked.seed, "few": few, "of": [several[state] for state in asked.of]})
+    data = asked.data or asked.of[0] / "data"
+    corpus, tokens, _ = prepare(data, "cpu", few, with_vectors=False)
+    members = [Predictions(state / it["method"]) for state, it in several.items()]
+    members += bags(asked.state, data, asked.seed, few, n_train)
     made = ensemble.classify(
         members, ensemble.Params(weights="chosen"), Run(asked.state / "together", "classify/together", asked.seed, show=True)
     )
@@ -357,7 +374,7 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
     weights = made.model()[1]["weights"].tolist()
     return {
         "method": "together", "seed": asked.seed, "few": few, "done": True, "device": ", ".join(sorted({it["device"] for it in several.values()})),
-        "epochs": 0, "labels": max(it["n_train"] for it in several.values()) or len(tokens.ids(["train"])[1]) - 1,
+        "epochs": 0, "labels": n_train or len(tokens.ids(["train"])[1]) - 1, "knobs": {},
         "settings": {"of": [{key: value for key, value in it.items() if key not in ("seed", "begin")} for it in several.values()]},
         "weights": {one.row: round(weight, 3) for one, weight in zip(members, weights, strict=True)},
         "begun": "anew", "minutes": round(sum(map(spent, [asked.state, *asked.of])), 2),
@@ -407,11 +424,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("method", choices=[*METHODS, "together", "table"])
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--knob", type=knob, action="append", default=[], metavar="NAME=JSON")
+    parser.add_argument("--knob", type=knob, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--few", action="store_true")
     parser.add_argument("--begin", type=Path, metavar="SNAPSHOT")
     parser.add_argument("--of", type=Path, nargs="+", default=[], metavar="STATE")
@@ -429,6 +447,8 @@ def main() -> int:
     result = together(asked) if asked.method == "together" else train(asked)
     (asked.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
+    if "faults" in result:
+        raise Fault(result["faults"])
     return 0
 
 

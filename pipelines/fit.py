@@ -64,7 +64,7 @@ class Recipe:
         ema: validation, and what is kept, are of the weights' average over the steps, in which a step counts this much less
             than the one after it (0.999, say; less in the first steps, as otherwise the random start would stay in it).
         mixed: products of matrices take bfloat16, the weights stay float32 (Micikevicius et al. 2018; no scaling of the
-            loss, bfloat16 has the range of float32).
+            loss, bfloat16 has the range of float32). Recurrent layers on CUDA take float16 instead: torch has them so.
         optimiser: a class of torch.optim, or a partial of one, called with (parameters, lr=lr).
         causes: the knobs that are too large where a training goes astray, as advice names them.
     """

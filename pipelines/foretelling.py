@@ -37,6 +37,7 @@ class LanguageKnobs(Knobs):
     lm_steps: int = Field(100, ge=1)  # T; the paper's 400
     lm_softmax: Literal["auto", "full", "adaptive", "sampled"] = "auto"  # full below 5,000 words, else adaptive; sampled: the paper's
     n_sampled: int = Field(1024, ge=1)  # words drawn in a step
+    lm_mixed: bool = False  # products of matrices in bfloat16, as `mixed` has it for the classes
     lm_splits: list[Literal["train", "unlabelled"]] = Field(["train", "unlabelled"], min_length=1)
 
 
@@ -89,7 +90,7 @@ class Foreteller(nn.Module):
         for i, layer in enumerate(self.layers):
             h, c = (getattr(self, f"{kept}{i}")[:, stream] * ~begins[None, :, None] for kept in ("h", "c"))
             x, (h, c) = layer(self.drop(x), (h, c))
-            getattr(self, f"h{i}")[:, stream], getattr(self, f"c{i}")[:, stream] = h.detach(), c.detach()
+            getattr(self, f"h{i}")[:, stream], getattr(self, f"c{i}")[:, stream] = h.detach().float(), c.detach().float()
         asked = after != NOT_ASKED  # the few that are not are told, too, and left out: to pick the others a GPU would have to be waited for
         told = self.surprise(self.drop(x).flatten(0, 1), after.where(asked, 0).flatten())
         nats = told.reshape(after.shape) * asked
@@ -105,10 +106,8 @@ class Foreteller(nn.Module):
             return surprise(self.softmax, states, words)
         drawn = torch.multinomial(self.share, self.n_sampled, replacement=True)
         own = (states * self.softmax.weight[words]).sum(dim=1) + self.softmax.bias[words]
-        return (
-            partition(own, states @ self.softmax.weight[drawn].T + self.softmax.bias[drawn], self.share[drawn], drawn == words[:, None])
-            - own
-        )
+        others = (states @ self.softmax.weight[drawn].T).float() + self.softmax.bias[drawn]
+        return partition(own, others, self.share[drawn], drawn == words[:, None]) - own
 
 
 def partition(own: Tensor, scores: Tensor, chance: Tensor, same: Tensor) -> Tensor:
@@ -154,7 +153,7 @@ def foretell(tokens: Tokens, reader: Recurrent, layers: nn.ModuleList, params: L
     n_steps = -(-((len(given.values) + len(given.offsets) - 1) // params.lm_streams) // params.lm_steps)
     judged = len(held_out.values) >= 2 * params.lm_streams
     fit(
-        model, batches, lambda model, *batch: model(*batch), run, Recipe(epochs=params.lm_epochs, lr=params.lm_lr, clip=1.0),
+        model, batches, lambda model, *batch: model(*batch), run, Recipe(epochs=params.lm_epochs, lr=params.lm_lr, clip=1.0, mixed=params.lm_mixed),
         validate if judged else None, n_items=n_steps * params.lm_streams, item_axis=AXES,
     )  # fmt: skip
     reader.embedding.weight.requires_grad_(trained)

@@ -52,9 +52,9 @@ def run(data: Path, method: str, folder: Path, *more: object, name: str = "run")
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(data, tmp_path, method):
     calm = run(data, method, tmp_path, name="calm")
     assert calm["done"]
-    assert calm["labels"] == 400
+    assert calm["labels"] == 480  # a fifth of 600 are of validation
     assert "test" not in calm
-    for _ in range(6):
+    for _ in range(12):
         found = run(data, method, tmp_path, "--minutes", 0.001, name="stopped")
         if found["done"]:
             break
@@ -74,12 +74,14 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     first = run(data, "mixed_lstm", tmp_path, "--test", name="1")
     assert first["test"]["n"] == 60
     assert first["tokens/s"] > 0
+    assert first["valid"]["accuracy"] > 0.9  # a third of the words tell the class
     second = run(data, "mixed_lstm", tmp_path, "--seed", 2, name="2")
     snapshot = tmp_path / "out" / "1" / "model.bf16.safetensors"
     begun = run(data, "mixed_lstm", tmp_path, "--begin", snapshot, name="again")
     assert begun["begun"] == "from a snapshot, with a new optimiser"
     lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
-    assert len(lines) == 4  # the head; seeds 1 and 2; the one that began with a snapshot
+    assert len([line for line in lines if line.startswith("|")]) == 4  # the head; seeds 1 and 2; the one that began with a snapshot
+    assert "test read once" in lines[-1]
     (both,) = (line for line in lines if "| 2 |" in line)
     assert f"| {50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f}" in both
     assert f"{100 * first['test']['accuracy']:.2f} [" in both
@@ -97,15 +99,21 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
 
 
 def test_language_model_classes_and_ensemble_are_runs_of_their_own(data, tmp_path):
-    learned = run(data, "language", tmp_path, name="language")
+    shared = "--data", tmp_path / "data"
+    learned = run(data, "language", tmp_path, *shared, name="language")
     assert 1 < learned["perplexity"] < 100
     assert (tmp_path / "out" / "language" / "language.csv").exists()
     snapshot = tmp_path / "out" / "language" / "model.bf16.safetensors"
     for name, more in (("vat", ()), ("plain", ("--knob", "virtual=0"))):
-        made = run(data, "lm_lstm", tmp_path, "--begin", snapshot, *more, name=name)
+        made = run(data, "lm_lstm", tmp_path, *shared, "--begin", snapshot, *more, name=name)
         assert made["begun"] == "with a language model"
+        assert made["valid"]["accuracy"] > 0.7
         assert not (tmp_path / "out" / name / "language.csv").exists()  # it is not learned again
-    run(data, "mixed_lstm", tmp_path, name="mixed")
+    run(data, "mixed_lstm", tmp_path, *shared, name="mixed")
+    assert not (tmp_path / "state-mixed" / "data").exists()
+    further = run(data, "language", tmp_path, *shared, "--begin", snapshot, "--knob", "lm_epochs=1", name="further")
+    assert further["begun"] == "from a snapshot, with a new optimiser"
+    assert further["perplexity"] < learned["perplexity"] + 1  # one epoch more, and not the first one of two
     wrong = call(data, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "w", "--out", tmp_path / "w", "--begin", snapshot)
     assert wrong.returncode == 1
     assert "is of another network" in wrong.stderr
@@ -114,20 +122,41 @@ def test_language_model_classes_and_ensemble_are_runs_of_their_own(data, tmp_pat
     assert not (tmp_path / "n" / "settings.json").exists()  # so that the same folder can be named with the right one
 
     states = [tmp_path / "state-mixed", tmp_path / "state-vat"]
-    whole = ("together", "--of", *states, "--state", tmp_path / "state-all", "--out", tmp_path / "out" / "all")
+    whole = ("together", "--of", *states, *shared, "--state", tmp_path / "state-all", "--out", tmp_path / "out" / "all")
     done = call(data, *whole, "--test")
     assert done.returncode == 0, done.stderr
     made = json.loads((tmp_path / "out" / "all" / "result.json").read_text())
     assert list(made["weights"]) == ["mixed_lstm", "lm_lstm", "nb_svm", "document_vectors"]
     assert sum(made["weights"].values()) == pytest.approx(1, abs=0.01)
-    assert made["valid"]["accuracy"] > 0.9  # a third of the words tell the class
+    assert made["valid"]["accuracy"] > 0.9
+    assert made["labels"] == 480
     assert made["readings of test"] == 1
     assert "no --state of a training" in call(data, *whole[:2], tmp_path, *whole[4:]).stderr
     lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
     assert [line.split(" | ")[0] for line in lines[2:] if line.startswith("|")] == [
-        "| together, a trial", "| mixed_lstm, a trial", "| lm_lstm, a trial", "| lm_lstm, a trial",
+        "| together, a trial", "| mixed_lstm, a trial", "| lm_lstm, virtual 0, a trial", "| lm_lstm, a trial",
     ]  # fmt: skip
-    assert "language, seed 1: perplexity" in lines[-1]
+    assert sum("language, seed 1: perplexity" in line for line in lines) == 2
+
+
+def test_what_was_learned_before_a_run_stopped_or_failed_is_handed_out(data, tmp_path):
+    stopped = run(data, "language", tmp_path, "--minutes", 0.001, name="stopped")
+    for _ in range(3):  # until an epoch has been
+        if stopped["epochs"]:
+            break
+        stopped = run(data, "language", tmp_path, "--minutes", 0.001, name="stopped")
+    assert not stopped["done"]
+    snapshot = tmp_path / "out" / "stopped" / "model.bf16.safetensors"
+    assert run(data, "language", tmp_path, "--begin", snapshot, name="again")["begun"] == "from a snapshot, with a new optimiser"
+
+    folder = tmp_path / "out" / "wild"
+    wild = ("mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "state-wild", "--out", folder, "--knob", "lr=1e30")
+    failed = call(data, *wild)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    result = json.loads((folder / "result.json").read_text())
+    assert "Lower epsilon or lr" in result["faults"][0]
+    assert not result["done"]
 
 
 def test_a_knob_that_is_none_is_named(data, tmp_path):
