@@ -123,7 +123,21 @@ def backwards(read: Callable[[Tensor], Tensor], x: Tensor, lengths: Tensor) -> T
     """read(x), (T, B, H), where each document's words are read last to first; states stand where their words do."""
     place = torch.arange(len(x), device=x.device)[:, None]  # (T, 1)
     turned = torch.where(place < lengths, lengths - 1 - place, place)[:, :, None]  # (T, B, 1)
-    return take(read(take(x, turned)), turned)
+    return Turned.apply(read(Turned.apply(x, turned)), turned)
+
+
+class Turned(torch.autograd.Function):
+    """take, where what is taken twice is as it was: so its gradient is taken, too, and none is added up, which a GPU does slowly where the
+    order of sums must not be left to chance."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, place: Tensor) -> Tensor:
+        ctx.save_for_backward(place)
+        return take(x, place)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return Turned.apply(gradient, *ctx.saved_tensors), None
 
 
 def take(x: Tensor, place: Tensor) -> Tensor:
