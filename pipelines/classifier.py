@@ -72,6 +72,9 @@ class Course(NamedTuple):
     loss: Callable[..., Tensor] | None = None  # (weights of the classes (C,), network, *batch) -> (B,)
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
     passes: int = 1  # over the labelled documents in an epoch
+    must_learn: bool = (
+        False  # a fault, where no epoch has a lower loss on valid than the new network, nor is right of more than one class for all
+    )
 
 
 Make = Callable[[np.ndarray, bool, int, Any], nn.Module]  # (vectors (V, D), frozen, C, params) -> (T, B) ids, (B,) lengths -> (B, C) scores
@@ -162,6 +165,7 @@ def learn(
     model: nn.Module, batches: Callable[[np.random.Generator], Iterator[tuple[np.ndarray, ...]]], train: Split, valid: Split,
     scores: Callable[[Split], np.ndarray], classes: list[str], params: TrainingKnobs, run: Run, item_axis: tuple[int, ...] | int = 0,
     other: Callable[..., Tensor] | None = None, optimiser: Callable[..., torch.optim.Optimizer] = ADAM, passes: int = 1,
+    must_learn: bool = False,
 ) -> None:  # fmt: skip
     """Trains in place; keeps the weights of the epoch with the lowest loss on valid, of the last one where valid has no label.
 
@@ -178,13 +182,17 @@ def learn(
         return losses(model(*batch[:-1]), batch[-1], params.target, params.label_smoothing, weigh)
 
     judge = judge_of(valid, scores, classes, params)
+    untrained = judge()["valid_loss"] if judge and must_learn else np.inf
     best = fit(model, batches, loss, run, params.recipe(optimiser), judge, n_items=passes * len(train), item_axis=item_axis)
     run.say(f"keeps the weights of epoch {best}")
     if judge and params.target in ("one", "ordinal"):
         of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])
         floor = of_class.max() / of_class.sum()
         if max(row["valid_accuracy"] for row in run.curve) <= floor:
-            run.say(f"no epoch is right of more of valid than one class for all would be, {floor:.1%}. Lower {params.causes}")
+            said = f"no epoch is right of more of valid than one class for all would be, {floor:.1%}. Lower {params.causes}"
+            if min(row["valid_loss"] for row in run.curve) > untrained:
+                raise Fault(f"{run.name}: the loss on valid never fell below the new network's, {untrained:.4g}, and {said}")
+            run.say(said)
 
 
 def judge_of(

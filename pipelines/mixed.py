@@ -105,7 +105,7 @@ def classify(
                 yield ids, lengths, *extra, classifier.truth(train, rows)
 
     axes = (1, 0, 1, 0, 0) if n_others else (1, 0, 0)
-    course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser, params.passes)
+    course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser, params.passes, must_learn=True)
     return classifier.classify(name, Reader, tokens, params, run, vectors, codings, begin, course)
 
 

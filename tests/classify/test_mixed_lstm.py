@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipelines import classifier, perturbation
+from pipelines.classify import lstm
 from pipelines.classify.mixed_lstm import Params, classify, probabilities_of
 from pipelines.embed import skipgram
 from pipelines.errors import Fault
@@ -154,13 +155,24 @@ def test_without_texts_without_labels_it_says_so_and_learns(tmp_path, capsys):
     assert (made.frame("valid")[0].eval("label == predicted")).mean() > 0.8
 
 
-def test_a_model_that_is_no_better_than_one_class_for_all_is_told_with_what_to_lower(tmp_path, capsys):
+def test_a_model_that_has_learned_nothing_is_none_and_what_to_lower_is_named(tmp_path):
     right = topics(64, 40, 64)
     wrong = [(split, {"x": "y", "y": "x"}[label] if split == "valid" else label, ids) for split, label, ids in right]
-    for name, documents in (("right", right), ("wrong", wrong)):
-        classify(labelled(tmp_path / name, documents, WORDS), Params(**SMALL), Run(tmp_path / f"p-{name}", seed=1, show=True))
-        told = "than one class for all would be, 50.0%. Lower epsilon or lr" in capsys.readouterr().out
-        assert told == (name == "wrong")
+    classify(labelled(tmp_path / "right", right, WORDS), Params(**SMALL), Run(tmp_path / "p", seed=1))
+    run = Run(tmp_path / "q", seed=1, checkpoints=tmp_path / "kept")
+    with pytest.raises(
+        Fault, match=r"never fell below the new network's, 0\.\d+, and no epoch .* for all would be, 50\.0%\. Lower epsilon or lr"
+    ):
+        classify(labelled(tmp_path / "wrong", wrong, WORDS), Params(**SMALL), run)
+    assert run.checkpoint.load()[1]["epoch"] == len(run.curve)
+    assert not (tmp_path / "q").exists()
+
+
+def test_of_another_network_it_is_told_and_the_model_is_kept(tmp_path, capsys):
+    wrong = [(split, {"x": "y", "y": "x"}[label] if split == "valid" else label, ids) for split, label, ids in topics(64, 40, 0)]
+    toy = labelled(tmp_path / "t", wrong, WORDS)
+    lstm.classify(toy, lstm.Params(hidden_size=16, epochs=3, lr=0.01), Run(tmp_path / "p", seed=1, show=True))
+    assert "than one class for all would be, 50.0%. Lower lr" in capsys.readouterr().out
 
 
 def test_an_epsilon_that_makes_the_loss_rise_ends_the_run_and_the_last_good_state_is_kept(tmp_path, monkeypatch):
