@@ -63,6 +63,15 @@ def write(
     return coding.write(vectors, settings, weights, coded(), variance, run)
 
 
+def about(mean: Array, books: Array) -> Array:
+    """Codebooks of a sum, (M, 2^bits, D), for vectors less their mean, as float32 ones for the vectors themselves.
+
+    The mean is shared out, for an item's sum has each codebook once. Codes are found without it: beside a large mean float32 has
+    no digits left for what tells the vectors apart.
+    """
+    return (books + mean / len(books)).astype(np.float32)
+
+
 def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decoder:
     """Of either form.
 

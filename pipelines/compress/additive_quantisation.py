@@ -12,10 +12,11 @@ and few bits a part are kept.
 reads   vectors   one float32 vector of D numbers per item
 writes  codings   M whole numbers per item, each of so many bits; the squared error of its reconstruction, the codebooks
 source  Chen, Guan, Wang 2010, by faiss (Douze et al. 2024); refined as Babenko, Lempitsky 2014 and Martinez et al. 2018
-shapes  N items, D = vector_size, M = n_parts. In memory: the vectors
+shapes  N items, D = vector_size, M = n_parts. In memory: the vectors twice
 """
 
 import faiss
+import numpy as np
 from pydantic import Field
 
 from pipelines import codebooks
@@ -35,14 +36,14 @@ class Params(CodeKnobs):
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
-    _, variance = codebooks.checked(vectors, params)
+    mean, variance = codebooks.checked(vectors, params)
     # a second one waits in a loop for the first, and takes more of the processor than it saves
     faiss.omp_set_num_threads(1)
     quantiser = faiss.ResidualQuantizer(vectors.size, params.n_parts, params.bits)
     quantiser.max_beam_size, quantiser.max_mem_distances = params.beam, MEMORY
     quantiser.cp.niter, quantiser.cp.seed, quantiser.cp.min_points_per_centroid = params.n_iter, run.seed % 2**31, 1
-    x = vectors.matrix()
+    x = (vectors.matrix() - mean).astype(np.float32)
     quantiser.train(x)
     books = faiss.vector_to_array(quantiser.codebooks).reshape(params.n_parts, 2**params.bits, vectors.size)
     books, codes = refined(x, books, unpacked(quantiser.compute_codes(x), params), params.n_refine)
-    return codebooks.write(vectors, params, "sum", codes, variance, run, codebooks=books)
+    return codebooks.write(vectors, params, "sum", codes, variance, run, codebooks=codebooks.about(mean, books))

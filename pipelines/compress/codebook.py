@@ -77,8 +77,7 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     recipe = Recipe(epochs=params.epochs, lr=params.lr, decay="cosine", clip=1.0)
     fit(model, lambda rng: batches(x, params.batch_size, rng), Composer.loss, run, recipe, n_items=len(x))
     codes = np.concatenate(list(apply(model, ((piece,) for piece in vectors.pieces()), run)))
-    # the mean is shared out: an item's sum has each codebook once
-    books = (model.codebooks * model.scale + model.mean / params.n_parts).detach().cpu().numpy()
+    books = (model.codebooks * model.scale).detach().cpu().numpy()
     if params.n_refine:
-        books, codes = refined(vectors.matrix(), books, codes, params.n_refine)
-    return codebooks.write(vectors, params, "sum", codes, variance, run, codebooks=books)
+        books, codes = refined((vectors.matrix() - mean).astype(np.float32), books, codes, params.n_refine)
+    return codebooks.write(vectors, params, "sum", codes, variance, run, codebooks=codebooks.about(mean, books))

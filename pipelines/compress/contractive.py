@@ -7,7 +7,7 @@ source  Rifai et al. 2011, eq. 5: L(x, g(f(x))) + weight ||J_f(x)||^2, J_f the (
 shapes  N items, D = vector_size, sizes = hidden widths, the last of them is K
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -24,7 +24,7 @@ SLOPES = {"tanh": lambda h: 1 - h**2, "sigmoid": lambda h: h * (1 - h)}
 
 
 class Params(DeepKnobs):
-    sizes: list = Field([32], min_length=1)
+    sizes: list[Annotated[int, Field(ge=1)]] = Field([32], min_length=1)
     activation: Literal["tanh", "sigmoid"] = "sigmoid"  # of hidden layers and of the coding; the penalty flattens them
     weight: float = Field(0.1, ge=0)  # of the penalty, whose derivatives are by vectors of variance 1 a number
 

@@ -38,6 +38,10 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     if k + without > vectors.size:
         raise Fault(f"{vectors.name}: of {vectors.size} numbers none are left for {k} after {without} are removed. Lower either knob")
     mean, variance = checked(vectors, k)
+    if vectors.n_rows() < k + without:
+        raise Fault(
+            f"{vectors.name}: {vectors.n_rows()} rows cannot show {k + without} directions. Lower coding_size or remove, or bring more rows"
+        )
     along = directions(vectors, mean, without + k, run, params.solver, params.n_iter)[without:]
     model = projection(np.zeros_like(mean), along)
     with torch.no_grad():

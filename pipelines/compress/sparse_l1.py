@@ -27,10 +27,14 @@ class Params(DeepKnobs):
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     def loss(model: Autoencoder, x: Tensor) -> Tensor:
         h = model.encode(x)
-        length = model.decoder[0].weight.norm(dim=0)  # (K,) of the decoder's columns: what h_j adds to the reconstruction
-        return model.lost(x, h) + params.weight * (h.abs() * length).mean(dim=1)
+        return model.lost(x, h) + params.weight * activity(h, model.decoder[0].weight)
 
     made = train(vectors, params, params.sizes, run, loss, wide=True, activation=params.activation, code="relu")
     active = sum(int((piece > ACTIVE).sum()) for piece in made.pieces()) / (made.n_rows() * made.size)
     run.say(f"{active:.1%} of the units are active for an item, on the average")
     return made
+
+
+def activity(h: Tensor, weight: Tensor) -> Tensor:
+    """(n, K) units and (D, K), the decoder's first weights -> (n,): the mean of |h_j| times the length of column j, what h_j adds to what is decoded."""
+    return (h.abs() * weight.norm(dim=0)).mean(dim=1)

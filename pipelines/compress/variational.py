@@ -40,13 +40,13 @@ class Variational(Autoencoder):
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
-    d = vectors.size
+    # the likelihood of D numbers, of variance 1 or of being 1, beside the latent loss, all by number: so a lr serves any D
+    share = (2 if params.loss == "squared" else 1) / vectors.size
 
     def loss(model: Variational, x: Tensor) -> Tensor:
         mu, gamma = model.law(x)
         z = mu + torch.exp(gamma / 2) * torch.randn_like(mu)
-        # the likelihood of D numbers of variance 1 beside the latent loss, both by number: so a lr serves any D
-        return model.lost(x, z) + params.beta * 2 / d * latent(mu, gamma)
+        return model.lost(x, z) + params.beta * share * latent(mu, gamma)
 
     return train(vectors, params, params.sizes, run, loss, make=Variational, activation=params.activation)
 

@@ -57,3 +57,9 @@ def test_what_cannot_be_coded_is_a_fault(tmp_path):
         made(tmp_path / "b", x, n_parts=4, bits=2)
     with pytest.raises(ValueError, match="multiple of 8, and is 12"):
         Params(n_parts=3, bits=4)
+
+
+def test_far_from_zero_it_loses_what_it_loses_near_it(tmp_path):
+    x = cloud()
+    lost = [float(((decode(made(tmp_path / f"{far}", x + far, n_parts=4, bits=4)) - (x + far)) ** 2).sum()) for far in (0, 10_000)]
+    assert lost[1] < 1.1 * lost[0] + 0.01 * ((x - x.mean(axis=0)) ** 2).sum()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.autoencoder import Sign
+from pipelines.autoencoder import Autoencoder, Sign
 from pipelines.coding import cost, decode
-from pipelines.compress.binary import Params, compress
+from pipelines.compress import binary
+from pipelines.compress.binary import Params, compress, sameness
 from pipelines.method import Run
 from tests.matrices import vectors_of
 
@@ -54,3 +55,15 @@ def test_codings_may_have_more_bits_than_the_vector_has_numbers_and_take_no_more
 def test_bits_that_are_not_whole_bytes_are_refused(n_bits):
     with pytest.raises(ValueError, match="n_bits"):
         Params(n_bits=n_bits)
+
+
+def test_the_penalty_by_hand_and_what_it_weighs(tmp_path, monkeypatch):
+    assert sameness(torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0]])).item() == (1**2 + 3**2) / 4  # W^T W = diag(2, 4)
+    v = vectors_of(tmp_path / "v", ["a", "b"], np.float32([[1, 2], [3, -1]]))
+    found = []
+    monkeypatch.setattr(binary, "train", lambda vectors, params, sizes, run, loss, **more: found.append(loss))
+    compress(v, Params(n_bits=8, weight=0.4), Run(tmp_path / "c"))
+    model, x = Autoencoder([2, 8], np.zeros(2), 1.0, code="sign"), torch.randn(5, 2)
+    model.encoder[0].weight.data.normal_()
+    extra = found[0](model, x) - model.lost(x, model.encode(x))
+    assert extra.tolist() == pytest.approx([0.2 * sameness(model.encoder[0].weight).item()] * 5, rel=1e-4)

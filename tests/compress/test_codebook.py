@@ -98,3 +98,29 @@ def test_what_cannot_be_coded_is_a_fault(tmp_path):
         made(tmp_path / "b", x)
     with pytest.raises(ValueError, match="multiple of 8, and is 12"):
         Params(n_parts=3, bits=4)
+
+
+def test_the_lower_tau_the_harder_a_choice():
+    """A choice is a softmax of (ln alpha + Gumbel noise) / tau (Jang, Gu, Poole 2017, eq. 2)."""
+    x = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+    for tau in (5.0, 0.01):
+        torch.manual_seed(1)
+        model = Composer(np.zeros(8), 1.0, Params(**KNOBS | {"tau": tau}))
+        torch.manual_seed(2)
+        noise = -torch.empty(20, 4, 4).exponential_().log()
+        choices = ((model.logits(x) + noise) / tau).softmax(dim=2)
+        assert choices.amax(dim=2).mean() > 0.95 if tau < 1 else choices.amax(dim=2).mean() < 0.6
+        expected = ((torch.einsum("nmk,mkd->nd", choices, model.codebooks) - x) ** 2).mean(dim=1)
+        torch.manual_seed(2)
+        assert model.loss(x).tolist() == pytest.approx(expected.tolist(), rel=1e-4)
+
+
+def test_far_from_zero_it_loses_what_it_loses_near_it(tmp_path):
+    x = sums()
+    lost = []
+    for far in (0, 10_000):
+        made = compress(
+            vectors_of(tmp_path / f"v{far}", [f"w{i}" for i in range(len(x))], x + far), Params(**KNOBS), Run(tmp_path / f"c{far}", seed=1)
+        )
+        lost.append(float(((decode(made) - (x + far)) ** 2).sum()))
+    assert lost[1] < lost[0] + 0.05 * ((x - x.mean(axis=0)) ** 2).sum()

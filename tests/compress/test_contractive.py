@@ -35,3 +35,9 @@ def test_the_heavier_the_penalty_the_less_codings_move_with_the_vector(tmp_path)
         for weight in (0.0, 3.0)
     ]
     assert spread[1] < 0.5 * spread[0]
+
+
+@pytest.mark.parametrize("sizes", [[0], [-3], [2.5], ["a"], []])
+def test_widths_that_are_none_are_refused(sizes):
+    with pytest.raises(ValueError, match="sizes"):
+        Params(sizes=sizes)

@@ -52,3 +52,9 @@ def test_more_than_there_are_directions_is_a_fault(tmp_path):
     vectors = vectors_of(tmp_path / "v", [f"w{i}" for i in range(400)], cloud())
     with pytest.raises(Fault, match="of 12 numbers none are left for 5 after 8 are removed"):
         compress(vectors, Params(coding_size=5, remove=4), Run(tmp_path / "c"))
+
+
+def test_rows_that_cannot_show_so_many_directions_are_refused(tmp_path):
+    v = vectors_of(tmp_path / "v", [f"w{i}" for i in range(7)], cloud(7))
+    with pytest.raises(Fault, match="7 rows cannot show 9 directions. Lower coding_size or remove"):
+        compress(v, Params(coding_size=5, remove=2), Run(tmp_path / "c"))

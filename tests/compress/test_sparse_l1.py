@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from pipelines.compress.sparse_l1 import ACTIVE, Params, compress
+from pipelines.compress.sparse_l1 import ACTIVE, Params, activity, compress
 from pipelines.method import Run
 from tests.matrices import vectors_of
 
@@ -43,3 +44,8 @@ def test_codings_may_be_wider_than_the_vector_and_deep(tmp_path):
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match="weight"):
         Params(weight=-1)
+
+
+def test_the_penalty_by_hand():
+    h, weight = torch.tensor([[1.0, -2.0], [0.0, 3.0]]), torch.tensor([[3.0, 0.0], [4.0, 1.0]])  # columns of lengths 5 and 1
+    assert activity(h, weight).tolist() == [(1 * 5 + 2 * 1) / 2, (0 * 5 + 3 * 1) / 2]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pipelines.artifacts.vectors import Vectors
 from pipelines.coding import decode
@@ -81,3 +82,15 @@ def test_a_coding_no_shorter_than_the_vector_is_refused(tmp_path):
 def test_knobs_out_of_range_are_refused(knobs):
     with pytest.raises(ValueError, match=next(iter(knobs))):
         Params(**knobs)
+
+
+@pytest.mark.parametrize("activation", ["selu", "relu", "tanh"])
+def test_codings_are_those_of_the_layers_and_the_activation_that_were_asked_for(tmp_path, activation):
+    x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    made = compress(vectors(tmp_path / "v", x), Params(sizes=[4, 3, 2], activation=activation, epochs=1), Run(tmp_path / "c", seed=1))
+    weights = made.model()[1]
+    h = torch.from_numpy((x - weights["mean"]) / weights["scale"])
+    for i in range(3):
+        h = torch.nn.functional.linear(h, *(torch.from_numpy(weights[f"encoder.{i}.{part}"]) for part in ("weight", "bias")))
+        h = getattr(torch, activation)(h) if i < 2 else h
+    assert made.matrix() == pytest.approx(h.numpy(), abs=1e-5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.compress.variational import Params, compress, latent
+from pipelines.compress import variational
+from pipelines.compress.variational import Params, Variational, compress, latent
 from pipelines.method import Run
 from tests.matrices import vectors_of
 
@@ -41,3 +42,22 @@ def test_means_spread_as_the_prior_where_the_data_say_much_and_vanish_where_they
 def test_a_heavy_beta_leaves_nothing(tmp_path):
     made = compress(plane(tmp_path), Params(sizes=[4], beta=100, epochs=30, batch_size=100, lr=0.01), Run(tmp_path / "c", seed=1))
     assert made.matrix().std(axis=0).max() < 0.1
+
+
+@pytest.mark.parametrize(("loss", "share"), [("squared", 2), ("cross_entropy", 1)])
+def test_its_loss_is_the_negative_bound_by_number(tmp_path, monkeypatch, loss, share):
+    """Kingma, Welling 2014, eq. 10, over D / 2 of numbers whose errors are normal with variance 1, over D of ones that are 0 or 1."""
+    found = []
+    monkeypatch.setattr(variational, "train", lambda vectors, params, sizes, run, loss, **more: found.append(loss))
+    x = np.random.default_rng(0).random((6, 5)).astype(np.float32)
+    compress(vectors_of(tmp_path / "v", list("abcdef"), x), Params(sizes=[4, 2], beta=0.5, loss=loss), Run(tmp_path / "c"))
+    torch.manual_seed(0)
+    model, given = Variational([5, 4, 2], x.mean(axis=0), 1.0, loss=loss), torch.from_numpy(x)
+    model.encoder_gamma.weight.data.normal_()
+    mu, gamma = model.law(given)
+    torch.manual_seed(1)
+    whole = found[0](model, given)
+    torch.manual_seed(1)
+    z = mu + torch.exp(gamma / 2) * torch.randn_like(mu)
+    expected = model.lost(given, z) + 0.5 * share / 5 * latent(mu, gamma)
+    assert whole.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
