@@ -22,6 +22,8 @@ from pipelines.method import Run
 Settings = dict[str, Any]
 Weights = dict[str, np.ndarray]
 DRAWN = 20_000  # rows that ranges are chosen by
+NAMED = 5  # vectors with a number that is none, in a message; the first such number of each
+LARGEST = 1e15  # beyond it squares of float32, of which errors are made, soon are no numbers any more
 Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
 
 
@@ -35,10 +37,13 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
         )
     if n < coding_size and not wide:
         faults.append(f"{vectors.name}: {n} rows cannot show {coding_size} directions. Ask for a shorter coding, or bring more rows")
-    total, squares, bad, low, high = np.zeros(vectors.size), np.zeros(vectors.size), [], np.inf, -np.inf
+    total, squares, bad, n_bad, low, high = np.zeros(vectors.size), np.zeros(vectors.size), [], 0, np.inf, -np.inf
     for piece in vectors.pieces():
-        row, column = np.nonzero(~np.isfinite(piece))
-        bad += zip((start + row).tolist(), column.tolist(), piece[row, column].tolist(), strict=True)
+        if not (finite := np.isfinite(piece)).all():
+            rows = np.flatnonzero(~finite.all(axis=1))
+            n_bad += len(rows)
+            columns = finite[rows[:NAMED]].argmin(axis=1)  # the first of each
+            bad += zip((start + rows[:NAMED]).tolist(), columns.tolist(), piece[rows[:NAMED], columns].tolist(), strict=True)
         start += len(piece)
         wide_piece = piece.astype(np.float64)
         total += wide_piece.sum(axis=0)
@@ -46,12 +51,12 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
         low, high = min(low, float(piece.min())), max(high, float(piece.max()))
     if bad:
         items = vectors.items()
-        named = ", ".join(f"{items[i]!r} has {value} in column {column}" for i, column, value in bad[:5]) + (
-            ", ..." if len(bad) > 5 else ""
-        )
+        named = ", ".join(f"{items[i]!r} has {value} in column {column}" for i, column, value in bad[:NAMED]) + ", ..." * (n_bad > NAMED)
+        faults.append(f"{vectors.name}: {n_bad} of {n} vectors hold numbers that are not finite: {named}. Look at the stage that made them")
+    elif n and max(-low, high) > LARGEST:
         faults.append(
-            f"{vectors.name}: {len({i for i, *_ in bad})} of {n} vectors hold numbers that are not finite: {named}. "
-            "Look at the stage that made them"
+            f"{vectors.name}: its numbers go from {low:.4g} to {high:.4g}, and {LARGEST:.0e} is the largest that can be coded. "
+            "Look at the stage that made them, or divide them by a number"
         )
     elif n and (variance := float((squares / n - (total / n) ** 2).sum())) <= 0:
         faults.append(f"{vectors.name}: all {n} vectors are the same, there is nothing to code. Look at the stage that made them")
@@ -96,16 +101,42 @@ def decoded(codings: Codings) -> Iterator[np.ndarray]:
 
 
 def decoder(codings: Codings) -> Decoder:
-    """Raises Fault where the codings' model is not known, or its weights do not fit each other."""
+    """Raises Fault where the codings' model is not known, its weights do not fit each other, or are of other codings."""
     settings, weights = codings.model()
     kind = settings.get("model")
     if kind not in DECODERS:
         raise Fault(f"{codings.name}: its model is {kind!r}, which has no way back to vectors. {', '.join(DECODERS)} have one")
     try:
-        return DECODERS[kind](settings, weights)
+        back = DECODERS[kind](settings, weights)
+        size, n_codes = _takes(codings, settings, weights)
     except (KeyError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
         reason = str(err).strip().splitlines()[-1].strip()
         raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
+    other = f"{codings.name}: its model is of other codings: it takes"
+    if size != codings.size:
+        raise Fault(f"{other} {size} numbers, and these have {codings.size}. Run again: dvc repro -f")
+
+    def checked(piece: np.ndarray) -> np.ndarray:
+        if n_codes is not None and (piece >= n_codes).any():
+            raise Fault(f"{other} fewer codes than these have. Run again: dvc repro -f")
+        return back(piece)
+
+    return checked
+
+
+def _takes(codings: Codings, settings: Settings, weights: Weights) -> tuple[int, np.ndarray | int | None]:
+    """How many numbers a coding has to have, and how many codes there are for each, where they are codes."""
+    match settings["model"]:
+        case "codebooks":
+            return weights["codebooks"].shape[0], weights["codebooks"].shape[1]
+        case "transform":
+            return len(weights["bits"]), 1 << weights["bits"].astype(np.int64)
+        case "scalar":
+            if not len(weights["low"]) == len(weights["step"]) in (1, codings.size):
+                raise ValueError(f"low and step are {len(weights['low'])} and {len(weights['step'])} numbers")
+            return codings.size, 1 << settings["bits"] // codings.size
+        case _:
+            return settings["sizes"][-1], None
 
 
 def drawn(vectors: Vectors, run: Run) -> np.ndarray:

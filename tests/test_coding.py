@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.codings import Codings
-from pipelines.coding import cost, decode
+from pipelines.coding import checked, cost, decode
 from pipelines.errors import Fault
 from pipelines.method import Run
+from tests.matrices import vectors_of
 
 
 def codings(folder, settings=None, weights=None):
@@ -56,3 +57,41 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
     weights = {"encoder.0.weight": np.zeros((2, 3), np.float32), "decoder.bias.0": np.zeros(3, np.float32)}
     assert cost(codings(tmp_path / "a", {"model": "autoencoder"}, weights)) == (8, 12)
     assert cost(codings(tmp_path / "b", {"model": "autoencoder", "tied": True, "bits": 2}, weights)) == (0.25, 36)
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights", "said"),
+    [
+        ({"model": "autoencoder", "sizes": [3, 1], "activation": None}, {
+            "encoder.0.weight": np.zeros((1, 3), np.float32), "encoder.0.bias": np.zeros(1, np.float32),
+            "decoder.0.weight": np.zeros((3, 1), np.float32), "decoder.0.bias": np.zeros(3, np.float32),
+            "mean": np.zeros(3, np.float32), "scale": np.float32(2)}, "takes 1 numbers, and these have 2"),
+        ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.zeros((5, 4, 3), np.float32)}, "takes 5 numbers"),
+        ({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)}, "takes fewer codes than these have"),
+        ({"model": "scalar", "bits": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "takes fewer codes than these have"),
+        ({"model": "scalar", "bits": 8}, {"low": np.zeros(3), "step": np.ones(3)}, "low and step are 3 and 3 numbers"),
+        ({"model": "transform", "bits": 3}, {
+            "levels": np.zeros(6, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
+            "mean": np.zeros(3, np.float32)}, "takes fewer codes than these have"),
+    ],
+)  # fmt: skip
+def test_a_model_of_other_codings_is_refused(tmp_path, settings, weights, said):
+    given = codings(tmp_path / "c", settings, weights)  # [1, 0] and [2, 3]
+    with pytest.raises(Fault, match=said):
+        decode(given)
+
+
+def test_all_numbers_that_are_none_are_counted_and_five_vectors_named(tmp_path):
+    x = np.full((1000, 4), np.nan, np.float32)
+    x[:3] = [[1, 2, np.inf, 4], [1, 2, 3, 4], [np.nan, 2, 3, 4]]
+    with pytest.raises(
+        Fault, match=r"999 of 1000 vectors hold .*'w0' has inf in column 2, 'w2' has nan in column 0, 'w3' .*'w5' .*, \.\.\."
+    ) as raised:
+        checked(vectors_of(tmp_path / "v", [f"w{i}" for i in range(1000)], x), 2)
+    assert "w6" not in str(raised.value)
+
+
+def test_numbers_so_large_that_their_squares_are_none_are_refused(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32) * 1e20
+    with pytest.raises(Fault, match=r"its numbers go from -.*e\+20 to .*e\+20, and 1e\+15 is the largest that can be coded"):
+        checked(vectors_of(tmp_path / "v", [f"w{i}" for i in range(20)], x), 2)
