@@ -7,8 +7,9 @@ once and kept in --folder, as is the result of every row: a run that was stopped
 made of all results there are. A row is given the longest coding with which codes and decoder together, divided by the
 words, take no more than so many bytes. Reconstructions are then scored as any vectors are: variance explained, people's word
 pairs, Google's analogies among the 30,000 most frequent words, and IMDb: logistic regression on the mean of a review's word
-vectors, accuracy on a fifth of train (test is never read). Numbers of an autoencoder's or PCA's coding are kept in 8 bits each, where
-nothing else is said. Seconds and rates are of processor time.
+vectors, accuracy on a fifth of train (test is never read). Numbers of an autoencoder's or PCA's coding are kept in 4 bits each, where
+nothing else is said. A row whose longest coding has less than half of a size is left out there. Seconds and rates are of processor time;
+`codebook` and `additive_quantisation` find codes while they train, and have no rate of encoding.
 
 The rows that no other beats in bytes and a score are run with two more seeds: --front. The best three of each size by IMDb's figure
 start an LSTM, too: --lstm.
@@ -30,6 +31,7 @@ import pyarrow.parquet as pq
 from benchmarks.measure import THREADS, measure, text
 from benchmarks.vectors import PAIRS, mean_of, scores
 from pipelines import coding
+from pipelines.artifacts.matrix import Matrix
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.classify import lstm
@@ -57,13 +59,13 @@ from pipelines.embed import decoded, skipgram
 from pipelines.ingest import imdb
 from pipelines.method import Run
 from pipelines.tokenize import words
+from pipelines.use.encode import encoder
 
 D = 300
 BYTES = [8, 16, 32, 64, 128, 512]
 TRAINED = {"epochs": 40, "batch_size": 512}
 READER = {"hidden_size": 32, "max_tokens": 150, "epochs": 3, "fine_tune": False, "mixed": True}  # the LSTM of --lstm
 TESTS = [*PAIRS, "Google", "IMDb"]
-LEAST = 0.01  # seconds; less, the difference of two times, is none
 
 
 class Shape(NamedTuple):
@@ -79,13 +81,19 @@ def of_numbers(make: Callable[[int], dict[str, Any]], decoder: Callable[[int], i
     return [Shape(make(k), -(-k * bits // 8), 4 * (decoder(k) + 2 * k * (bits < 32))) for k in range(1, most + 1)]
 
 
+def rounded(make: Callable[[int], dict[str, Any]], decoder: Callable[[int], int], most: int = D - 1) -> list[Shape]:
+    """Of 4 bits a number; of 8 where all numbers that there can be would leave half of a size empty."""
+    four, eight = (of_numbers(lambda k, bits=bits: {**make(k), "bits": bits}, decoder, bits, most) for bits in (4, 8))
+    return four + [shape for shape in eight if shape.item > max(it.item for it in four)]
+
+
 def shallow(k: int) -> int:
     return k * D + 2 * D + 1  # weights, bias, mean, scale
 
 
 def hidden(k: int) -> int:
-    """Of a deep autoencoder: so wide that its decoder leaves half of the bytes to codes."""
-    return min(max(2 * k, 64), 256)
+    """Of a deep autoencoder: twice as wide as the coding."""
+    return min(max(2 * k, 64), 512)
 
 
 def deep(k: int) -> int:
@@ -106,21 +114,21 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
     },
     # which components have bits hangs on the vectors: at least a third as many as there are bits, as long as there are any
     "transform_coding": (transform_coding, [Shape({"n_bits": n}, n / 8, 4 * (min(n / 3, D) + 1) * D) for n in range(8, 2401, 8)]),
-    "pca_between_removals": (pca_between_removals, of_numbers(lambda k: {"coding_size": k, "remove": 3, "bits": 8}, shallow, most=D - 6)),
-    "linear": (linear, of_numbers(lambda k: {**TRAINED, "coding_size": k, "bits": 8}, shallow)),
-    "tied": (tied, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
-    "stacked": (stacked, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
-    "greedy": (greedy, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
-    "denoising": (denoising, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "pca_between_removals": (pca_between_removals, rounded(lambda k: {"coding_size": k, "remove": 3}, shallow, most=D - 6)),
+    "linear": (linear, rounded(lambda k: {**TRAINED, "coding_size": k}, shallow)),
+    "tied": (tied, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
+    "stacked": (stacked, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
+    "greedy": (greedy, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
+    "denoising": (denoising, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
     **{
         f"denoising, {bits} bits": (denoising, of_numbers(lambda k, bits=bits: {**TRAINED, "sizes": [hidden(k), k], "bits": bits}, deep, bits))
-        for bits in (4, 2)
+        for bits in (8, 2)
     },
-    "contractive": (contractive, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
-    "sparse_l1": (sparse_l1, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
-    "sparse_kl": (sparse_kl, of_numbers(lambda k: {**TRAINED, "sizes": [k], "bits": 8}, shallow)),
-    "variational": (variational, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
-    "adversarial": (adversarial, of_numbers(lambda k: {**TRAINED, "sizes": [hidden(k), k], "bits": 8}, deep)),
+    "contractive": (contractive, rounded(lambda k: {**TRAINED, "sizes": [k]}, shallow)),
+    "sparse_l1": (sparse_l1, rounded(lambda k: {**TRAINED, "sizes": [k]}, shallow)),
+    "sparse_kl": (sparse_kl, rounded(lambda k: {**TRAINED, "sizes": [k]}, shallow)),
+    "variational": (variational, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
+    "adversarial": (adversarial, rounded(lambda k: {**TRAINED, "sizes": [hidden(k), k]}, deep)),
     "binary": (binary, [Shape({**TRAINED, "n_bits": n}, n / 8, 4 * shallow(n)) for n in range(8, 4097, 8)]),
     # beyond so many parts hours of training
     "codebook": (codebook, [Shape({"n_parts": m, "bits": 4}, m / 2, 4 * 16 * D * m) for m in range(2, 50, 2)]),
@@ -134,8 +142,8 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
 
 
 def fitting(name: str, budget: int, n_words: int) -> list[Shape]:
-    """The shapes within the budget, the longest first; of two as long, the one with more bits of codes."""
-    fit = [shape for shape in ROWS[name][1] if shape.item + shape.decoder / n_words <= budget]
+    """The shapes within the budget that take half of it or more, the longest first; of two as long, the one with more bits of codes."""
+    fit = [shape for shape in ROWS[name][1] if budget / 2 <= shape.item + shape.decoder / n_words <= budget]
     return sorted(fit, key=lambda shape: (round(shape.item + shape.decoder / n_words), shape.item), reverse=True)
 
 
@@ -182,49 +190,42 @@ def train(folder: Path) -> Iterator[None]:
 class Spent(NamedTuple):
     """Seconds of processor time, of all threads: others on the machine then do not slow a row down."""
 
-    training: float
-    encode: float
+    training: float  # and coding all words, where nothing else codes
+    encode: float | None  # of all words; None where codes are found together with the codebooks alone
     decode: float
 
 
 def code(name: str, knobs: dict[str, Any], folder: Path, out: Path, seed: int) -> Iterator[Spent | None]:
-    """Codes all words. Encoding is what making codings and their errors takes, less what decoding takes."""
+    """Codes all words."""
     module, _ = ROWS[name]
-    coded_in, write = 0.0, coding.write
-
-    def clocked(pieces):
-        nonlocal coded_in
-        pieces = iter(pieces)
-        while True:
-            began = time.process_time()
-            piece = next(pieces, None)
-            coded_in += time.process_time() - began
-            if piece is None:
-                return
-            yield piece
-
-    coding.write = lambda vectors, settings, weights, coded, *more: write(vectors, settings, weights, clocked(coded), *more)
-    run = Run(out, f"compress/{name}", seed=seed, threads=THREADS)
+    vectors, params = Vectors(folder / "vectors"), module.Params(**knobs)
     yield None
     began = time.process_time()
-    made = module.compress(Vectors(folder / "vectors"), module.Params(**knobs), run)
-    trained = time.process_time() - began - coded_in
+    made = module.compress(vectors, params, Run(out, f"compress/{name}", seed=seed, threads=THREADS))
+    trained = time.process_time() - began
+    found = None if module in (codebook, additive_quantisation) else seconds(encoder(made, params), vectors)
+    yield Spent(trained - (found or 0.0), found, seconds(coding.decoder(made), made))
+
+
+def seconds(coder: Callable[[np.ndarray], np.ndarray], given: Matrix) -> float:
+    """Of processor time, for all rows after the first ones, which find everything cold."""
+    coder(next(iter(given.pieces())))
     began = time.process_time()
-    for _ in coding.decoded(made):
-        pass
-    decode = time.process_time() - began
-    yield Spent(trained, coded_in - decode, decode)
+    for piece in given.pieces():
+        coder(piece)
+    return time.process_time() - began
 
 
 def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | None:
     """One row at one size, of the folder or new; None where it has no coding so small."""
     vectors = Vectors(folder / "vectors")
     place = folder / "results" / f"{name}, {budget}, {seed}.json"
-    if place.exists():
+    shapes = fitting(name, budget, vectors.n_rows()) if name in ROWS else []
+    if place.exists() and (name not in ROWS or json.loads(place.read_text())["knobs"] in [shape.knobs for shape in shapes]):
         return json.loads(place.read_text())
     found = {"name": name, "budget": budget, "seed": seed, "knobs": {}, "bytes": 4 * D, "decoder": 0.0, "variance": 1.0}
     if name in ROWS:
-        for shape in fitting(name, budget, vectors.n_rows()):
+        for shape in shapes:
             cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
             codings = coding.Codings(folder / "codings")
             item, decoder = coding.cost(codings)
@@ -237,7 +238,7 @@ def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | 
         x = vectors.matrix().astype(np.float64)
         found |= {
             "knobs": shape.knobs, "bytes": item, "decoder": decoder / len(x), "variance": 1 - error / ((x - x.mean(axis=0)) ** 2).sum(),
-            "training": spent.training, **{part: len(x) / seconds if (seconds := getattr(spent, part)) > LEAST else None for part in ("encode", "decode")},
+            "training": spent.training, "encode": spent.encode and len(x) / spent.encode, "decode": len(x) / spent.decode,
         }  # fmt: skip
         vectors = decoded.embed(codings, decoded.Params(), Run(folder / "decoded"), vectors)
     found |= {"scores": {**scores(vectors, folder, seed=1), "IMDb": sentiment(vectors, folder)}}

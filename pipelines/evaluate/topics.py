@@ -28,7 +28,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
-from pipelines.coding import decoder
+from pipelines.coding import are_names, decoder
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import interval, mean_draws
 from pipelines.method import Knobs, Run
@@ -49,6 +49,11 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
         f"{coding.name}: its items are not those of {vectors.name}. Name the vectors that it was made from"
         for coding in codings
         if coding.items() != vectors.items()
+    ]
+    faults += [
+        f"{coding.name}: its numbers only name entries of codebooks, so none of them goes up and down as a topic does. Name a row of a network or of pca"
+        for coding in codings
+        if are_names(coding.model()[0])
     ]
     if faults:
         raise Fault(faults)

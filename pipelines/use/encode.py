@@ -34,13 +34,13 @@ Coder = Callable[[np.ndarray], np.ndarray]  # (n, D) float32 -> (n, K), or back
 
 def encode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many vectors of `file` are written to `out` as codings. Raises Fault, and then nothing is written."""
-    codings = _codings(root, row)
-    return _through(_encoder(codings, read_row(root, "compress", codings.row).knobs), file, "vector", out, "coding")
+    codings = codings_of(root, row)
+    return _through(encoder(codings, read_row(root, "compress", codings.row).knobs), file, "vector", out, "coding")
 
 
 def decode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many codings of `file` are written to `out` as vectors. Raises Fault, and then nothing is written."""
-    codings = _codings(root, row)
+    codings = codings_of(root, row)
     back, size = decoder(codings), codings.size
 
     def sized(piece: np.ndarray) -> np.ndarray:
@@ -53,7 +53,8 @@ def decode(root: Path, row: str, file: Path, out: Path) -> int:
     return _through(sized, file, "coding", out, "vector")
 
 
-def _codings(root: Path, row: str) -> Codings:
+def codings_of(root: Path, row: str) -> Codings:
+    """Raises Fault where no row of compress is called so, or it has not run."""
     row = row.removeprefix("compress/")
     read_row(root, "compress", row)
     found = Codings(root / layout.artifact("codings", row))
@@ -62,7 +63,7 @@ def _codings(root: Path, row: str) -> Codings:
     return found
 
 
-def _encoder(codings: Codings, knobs: Knobs) -> Coder:
+def encoder(codings: Codings, knobs: Knobs) -> Coder:
     """Raises Fault where the model has no way from a vector to a coding, or its row says other than what it was made by."""
     settings, weights = codings.model()
     kind = settings.get("model")

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from pipelines.artifacts.codings import Codings
-from pipelines.compress import sparse_l1, stacked
+from pipelines.compress import scalar_quantisation, sparse_l1, stacked
 from pipelines.embed import bags
 from pipelines.errors import Fault
 from pipelines.evaluate.topics import Params, coherence, evaluate, npmi, unit_topics
@@ -150,3 +150,10 @@ def test_what_cannot_be_topics_is_a_fault(tmp_path):
         evaluate(fewer, [codings], Params(n_words=4), Run(tmp_path / "d"))
     with pytest.raises(Fault, match="counts/w: its rows are tokens"):
         evaluate(vectors, [codings], Params(n_words=4), Run(tmp_path / "e"), counts_of(tmp_path / "w", np.eye(9), WORDS))
+
+
+def test_codes_are_no_topics(tmp_path):
+    v = make_bags(tmp_path)
+    codes = scalar_quantisation.compress(v, scalar_quantisation.Params(bits=1), Run(tmp_path / "c"))
+    with pytest.raises(Fault, match="codings/c: its numbers only name entries of codebooks"):
+        evaluate(v, [codes], Params(n_words=4), Run(tmp_path / "s"))
