@@ -38,10 +38,12 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
 
 def contraction(encoder: Layers, x: Tensor) -> Tensor:
     """(n, D) -> (n,) the squared norm of the Jacobian of the encoder at x."""
-    jacobian = torch.eye(x.shape[1], device=x.device)  # (..., D, D), then (n, width, D)
-    h = x
+    h, jacobian = x, None  # (n, width, D); of one layer it need not be written out: its rows are those of the weights, times slopes
     for layer, activation in zip(encoder, encoder.activations, strict=True):
         h = layer(h)
         h = torch.tanh(h) if activation == "tanh" else torch.sigmoid(h)
-        jacobian = SLOPES[activation](h).unsqueeze(2) * (layer.weight @ jacobian)
+        slope = SLOPES[activation](h)
+        if len(encoder) == 1:
+            return slope**2 @ (layer.weight**2).sum(dim=1)
+        jacobian = slope.unsqueeze(2) * (layer.weight if jacobian is None else layer.weight @ jacobian)
     return (jacobian**2).sum(dim=(1, 2))
