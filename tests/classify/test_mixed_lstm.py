@@ -218,6 +218,7 @@ def gains(tokens, folder, knobs, vectors=None):
         for virtual in (0.0, 1.0):
             run = Run(folder / f"{draw}, {virtual}", seed=draw)
             classify(tokens, Params(**knobs, virtual=virtual, adversarial=0.0, entropy=0.0), run, vectors)
+            assert run.curve[-1]["loss"] < run.curve[0]["loss"]
             right.append(max(row["valid_accuracy"] for row in run.curve))
         found.append(right[1] - right[0])
     print(found)
