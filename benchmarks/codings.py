@@ -57,6 +57,7 @@ from pipelines.compress import (
 )
 from pipelines.embed import decoded, skipgram
 from pipelines.ingest import imdb
+from pipelines.layout import write_aside
 from pipelines.method import Run
 from pipelines.tokenize import words
 from pipelines.use.encode import encoder
@@ -243,7 +244,7 @@ def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | 
         vectors = decoded.embed(codings, decoded.Params(), Run(folder / "decoded"), vectors)
     found |= {"scores": {**scores(vectors, folder, seed=1), "IMDb": sentiment(vectors, folder)}}
     place.parent.mkdir(exist_ok=True)
-    place.write_text(json.dumps(found))
+    write_aside(place, json.dumps(found))
     return found
 
 
@@ -307,7 +308,7 @@ def read(folder: Path, name: str, budget: int, seed: int) -> float:
             vectors = decoded.embed(coding.Codings(folder / "codings"), decoded.Params(), Run(folder / "decoded"), vectors)
         run = Run(folder / "lstm", "classify/lstm", seed=seed, threads=THREADS, show=True)
         lstm.classify(tokens_of_reviews(folder), lstm.Params(**READER), run, vectors)
-        place.write_text(json.dumps(max(point["valid_accuracy"] for point in run.curve)))
+        write_aside(place, json.dumps(max(point["valid_accuracy"] for point in run.curve)))
     return json.loads(place.read_text())
 
 
