@@ -25,6 +25,7 @@ from pipelines.kernels import lloyd
 from pipelines.kernels.uniform import codes, middles
 from pipelines.method import Knobs, Run
 from pipelines.params import read_row
+from pipelines.use.rows import made
 
 TEXT = (".vec", ".txt")
 NAMES = ("item", "word", "doc_id")  # columns that may hold what a row stands for
@@ -34,13 +35,13 @@ Coder = Callable[[np.ndarray], np.ndarray]  # (n, D) float32 -> (n, K), or back
 
 def encode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many vectors of `file` are written to `out` as codings. Raises Fault, and then nothing is written."""
-    codings = codings_of(root, row)
+    codings = _codings(root, row)
     return _through(encoder(codings, read_row(root, "compress", codings.row).knobs), file, "vector", out, "coding")
 
 
 def decode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many codings of `file` are written to `out` as vectors. Raises Fault, and then nothing is written."""
-    codings = codings_of(root, row)
+    codings = _codings(root, row)
     back, size = decoder(codings), codings.size
 
     def sized(piece: np.ndarray) -> np.ndarray:
@@ -53,14 +54,10 @@ def decode(root: Path, row: str, file: Path, out: Path) -> int:
     return _through(sized, file, "coding", out, "vector")
 
 
-def codings_of(root: Path, row: str) -> Codings:
-    """Raises Fault where no row of compress is called so, or it has not run."""
+def _codings(root: Path, row: str) -> Codings:
     row = row.removeprefix("compress/")
     read_row(root, "compress", row)
-    found = Codings(root / layout.artifact("codings", row))
-    if not found.folder.exists():
-        raise Fault(f"{found.name} is not there. Run: dvc repro compress-{row}")
-    return found
+    return made(Codings, root, "compress", row)
 
 
 def encoder(codings: Codings, knobs: Knobs) -> Coder:

@@ -17,13 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import layout
 from pipelines import sources as where_from
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.counts import Counts
 from pipelines.errors import Fault, nearest
 from pipelines.registry import MAKER
-from pipelines.use.rows import rows
+from pipelines.use.rows import made
 from pipelines.use.space import vectors
 
 
@@ -87,16 +86,7 @@ def _lines(file: Path, what: str) -> list[tuple[int, str]]:
 
 
 def _there(kind: type) -> Callable[[Path, str], Any]:
-    def opened(root: Path, row: str) -> Any:
-        found, verb = kind(root / layout.artifact(kind.noun, row)), MAKER[kind.noun]
-        if not found.folder.exists():
-            there = rows(root, verb)
-            if row in there:
-                raise Fault(f"{found.name} is not there. Run: dvc repro {verb}-{row}")
-            raise Fault(f"{layout.PARAMS}: {verb} has no row {row!r}; it has {', '.join(there) or 'none'}.{nearest(row, there)}")
-        return found
-
-    return opened
+    return lambda root, row: made(kind, root, MAKER[kind.noun], row)
 
 
 def _model(root: Path, row: str) -> tuple[Path, str]:

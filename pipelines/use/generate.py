@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.artifacts.codings import Codings
 from pipelines.coding import are_names, decoder
 from pipelines.errors import Fault
 from pipelines.params import read_row
 from pipelines.prior import draws
-from pipelines.use.encode import codings_of
+from pipelines.use.rows import made
 from pipelines.use.space import Space
 
 
@@ -24,14 +25,14 @@ class Generated(NamedTuple):
 
 def drawn(root: Path, row: str, n: int, seed: int) -> Generated:
     """Raises Fault for a row of compress whose codings follow no law."""
-    codings = codings_of(root, row)
+    codings = made(Codings, root, "compress", row)
     coding = draws(codings, n, seed)
     return Generated([f"draw {i}" for i in range(1, n + 1)], coding, decoder(codings)(coding))
 
 
 def between(root: Path, row: str, first: str, second: str, n: int) -> Generated:
     """n codings, from that of one item in even steps to that of another, both included. Raises Fault."""
-    codings = codings_of(root, row)
+    codings = made(Codings, root, "compress", row)
     items = codings.items()
     faults = [f"{codings.name} has no item {item!r}. Name two of its items" for item in (first, second) if item not in items]
     if are_names(codings.model()[0]):

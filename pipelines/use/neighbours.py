@@ -11,6 +11,7 @@ from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, nearest
 from pipelines.kernels.nearest import rows_of, unit
+from pipelines.use.rows import made
 from pipelines.use.space import COMPOSED, Near, Space
 
 MORE = 10  # times as many as are asked for are chosen by codings, where vectors then put them in order
@@ -49,7 +50,7 @@ def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | 
     from pipelines.artifacts.codings import Codings
     from pipelines.search import Index, reranked
 
-    codings = Codings(root / layout.artifact("codings", row))
+    codings = made(Codings, root, "compress", row)
     items = codings.items()
     known = rows_of(words, items)
     lost = [word for word, there in zip(words, known, strict=True) if there < 0 or items[there] == UNKNOWN]

@@ -15,12 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipelines import layout
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, nearest
 from pipelines.kernels.nearest import rows_of, unit
-from pipelines.use.rows import rows
+from pipelines.use.rows import made
 
 ROWS = 16_384  # vectors that are turned to length 1 at a time
 CELLS = 16_000_000  # cosines held at once
@@ -142,11 +141,4 @@ def vectors(root: Path, row: str) -> Vectors:
     """Raises Fault where they are not there, and says whether params.yaml has such a row."""
     if row.startswith("compress/"):
         raise Fault(f"{row}: words have vectors in rows of embed. Name one, such as a row of decoded that reads {row.partition('/')[2]}")
-    row = row.removeprefix("embed/")
-    found = Vectors(root / layout.artifact("vectors", row))
-    if not found.folder.exists():
-        named = rows(root, "embed")
-        if row not in named:
-            raise Fault(f"{layout.PARAMS}: embed has no row {row!r}; it has {', '.join(named) or 'none'}.{nearest(row, named)}")
-        raise Fault(f"{found.name} is not there. Run: dvc repro embed-{row}")
-    return found
+    return made(Vectors, root, "embed", row.removeprefix("embed/"))
