@@ -72,9 +72,7 @@ class Course(NamedTuple):
     loss: Callable[..., Tensor] | None = None  # (weights of the classes (C,), network, *batch) -> (B,)
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
     passes: int = 1  # over the labelled documents in an epoch
-    must_learn: bool = (
-        False  # a fault, where no epoch has a lower loss on valid than the new network, nor is right of more than one class for all
-    )
+    must_learn: bool = False  # a fault, where no epoch's loss on valid is below the new network's, nor more right than one class for all
 
 
 Make = Callable[[np.ndarray, bool, int, Any], nn.Module]  # (vectors (V, D), frozen, C, params) -> (T, B) ids, (B,) lengths -> (B, C) scores
@@ -110,7 +108,7 @@ def classify(
         return scores_of(model, split, n_scores, params, run)
 
     course = course or Course(batches, (1, 0, 0))
-    learn(model, functools.partial(course.batches, train), train, judged, scores, classes, params, run, *course[1:])
+    learn(model, course, train, judged, scores, classes, params, run)
     kept = compact(arrays(model), params.kept_bits)
     if params.kept_bits < 32:  # what is written is what the kept model says
         load(model, kept, start.shape[1])
@@ -162,28 +160,26 @@ def first_vectors(
 
 
 def learn(
-    model: nn.Module, batches: Callable[[np.random.Generator], Iterator[tuple[np.ndarray, ...]]], train: Split, valid: Split,
-    scores: Callable[[Split], np.ndarray], classes: list[str], params: TrainingKnobs, run: Run, item_axis: tuple[int, ...] | int = 0,
-    other: Callable[..., Tensor] | None = None, optimiser: Callable[..., torch.optim.Optimizer] = ADAM, passes: int = 1,
-    must_learn: bool = False,
+    model: nn.Module, course: Course, train: Split, valid: Split, scores: Callable[[Split], np.ndarray], classes: list[str],
+    params: TrainingKnobs, run: Run,
 ) -> None:  # fmt: skip
     """Trains in place; keeps the weights of the epoch with the lowest loss on valid, of the last one where valid has no label.
 
     Args:
-        batches: of an epoch; the last part of a batch is `truth` of its rows, the others are what the model is called with.
+        course: where it has no loss, the last part of a batch is `truth` of its rows, the others are what the model is called with.
         scores: of a split, (n, C), by the model as it is.
-        other: a loss in the place of that of the labelled documents, see Course.
     """
     weigh = torch.from_numpy(class_weights(train, len(classes), params)).to(run.device)
 
     def loss(model: nn.Module, *batch: Tensor) -> Tensor:
-        if other:
-            return other(weigh, model, *batch)
+        if course.loss:
+            return course.loss(weigh, model, *batch)
         return losses(model(*batch[:-1]), batch[-1], params.target, params.label_smoothing, weigh)
 
     judge = judge_of(valid, scores, classes, params)
-    untrained = judge()["valid_loss"] if judge and must_learn else np.inf
-    best = fit(model, batches, loss, run, params.recipe(optimiser), judge, n_items=passes * len(train), item_axis=item_axis)
+    untrained = judge()["valid_loss"] if judge and course.must_learn else np.inf
+    batches, n_items = functools.partial(course.batches, train), course.passes * len(train)
+    best = fit(model, batches, loss, run, params.recipe(course.optimiser), judge, n_items, course.item_axis)
     run.say(f"keeps the weights of epoch {best}")
     if judge and params.target in ("one", "ordinal"):
         of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])

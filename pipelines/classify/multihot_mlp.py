@@ -41,14 +41,14 @@ def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     prepare(run)
     model = network(n_vocab, classifier.outputs(classes, params.target), params)
 
-    def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+    def batches(train: Split, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         for rows in np.split(rng.permutation(len(train)), range(params.batch_size, len(train), params.batch_size)):
             yield multi_hot(train, rows, n_vocab), classifier.truth(train, rows)
 
     def scores(split: Split) -> np.ndarray:
         return scores_of(model, split, n_vocab, params, run)
 
-    classifier.learn(model, batches, train, judged, scores, classes, params, run)
+    classifier.learn(model, classifier.Course(batches), train, judged, scores, classes, params, run)
     settings = {"model": "multihot_mlp", "classes": classes, "words": tokens.words(), "params": params.model_dump(), **scale}
     return publish(run, (valid, test), lambda it: classifier.told(scores(it), settings), settings, arrays(model))
 
