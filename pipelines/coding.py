@@ -116,12 +116,12 @@ def decoder(codings: Codings) -> Decoder:
     if size != codings.size:
         raise Fault(f"{other} {size} numbers, and these have {codings.size}. Run again: dvc repro -f")
 
-    def checked(piece: np.ndarray) -> np.ndarray:
+    def known(piece: np.ndarray) -> np.ndarray:
         if n_codes is not None and (piece >= n_codes).any():
             raise Fault(f"{other} fewer codes than these have. Run again: dvc repro -f")
         return back(piece)
 
-    return checked
+    return known
 
 
 def _takes(codings: Codings, settings: Settings, weights: Weights) -> tuple[int, np.ndarray | int | None]:
