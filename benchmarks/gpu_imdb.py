@@ -18,12 +18,10 @@ the same for all: one folder for all states saves their preparation. --out gets 
 model.bf16.safetensors, the weights of the best epoch so far. --begin takes such a snapshot: of a language model, or, where the state is lost, of
 the method itself, whose optimiser and rate then begin anew; result.json says which. tokens/s are of an epoch with its validation, each token
 counted once, however many passes its terms take.
-table: seeds of one method and of the same knobs are one line, with their number; the interval is of the mean over seeds (Student's t), of
-a single seed over the reviews.
+table: see gpu_results.py.
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -33,14 +31,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from benchmarks.gpu_results import table
 from benchmarks.measure import THREADS
-from pipelines import mixed
+from pipelines import mixed, scoring
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
@@ -48,18 +48,13 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.classify import document_vectors, ensemble, lm_lstm, mixed_lstm, nb_svm
 from pipelines.embed import doc2vec, skipgram
 from pipelines.errors import Fault
-from pipelines.fit import ADAM, arrays
+from pipelines.fit import arrays
 from pipelines.ingest import imdb
-from pipelines.kernels.classification import class_ids, score
-from pipelines.kernels.intervals import of_mean
 from pipelines.layout import hash_path
 from pipelines.method import Checkpoint, Run
 from pipelines.tokenize import ngrams, words
+from pipelines.use.final import N_BOOTSTRAP, score_test
 
-PROTOCOL = (
-    "\nProtocol: IMDb alone; what stands in test is taken out of train and of the reviews without labels; epochs and weights chosen on "
-    "validation, a fifth of train by seed 1; test read once training was over, its first reading is shown."
-)
 SNAPSHOT = "model.bf16.safetensors"
 OF_LANGUAGE = {
     "hidden_size": 1024, "vector_size": 256, "lm_streams": 256, "lm_steps": 400, "lm_epochs": 30, "lm_softmax": "sampled", "lm_mixed": True,
@@ -71,7 +66,7 @@ METHODS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lm_lstm": (lm_lstm, OF_LANGUAGE),
     "language": (lm_lstm, OF_LANGUAGE),
 }
-# for a trial: an epoch or two of little networks on few reviews
+# for a trial: a few epochs of little networks on few reviews
 FEW = {"epsilon": 1.0, "hidden_size": 32, "max_tokens": 80, "epochs": 4, "batch_size": 16, "lr": 0.005, "entropy": 0.0, "ema": 0.98}
 FEW_LANGUAGE = {"vector_size": 32, "lm_streams": 32, "lm_steps": 50, "lm_epochs": 2, "lm_lr": 0.01, "n_sampled": 64}
 
@@ -162,14 +157,6 @@ def same_settings(state: Path, settings: dict[str, Any]) -> None:
     path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
 
 
-def curve(path: Path, rows: list[dict[str, float]]) -> None:
-    if rows:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-
-
 def snapshot(folder: Path, weights: dict[str, np.ndarray], of: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
@@ -201,70 +188,14 @@ def from_snapshot(path: Path) -> tuple[str, Callable[[nn.Module], None]]:
     return of, before
 
 
-def figures(made: Predictions, corpus: Corpus, split: str) -> dict[str, Any]:
-    """Accuracy with its interval over documents; of test by the corpus' labels, which no method saw."""
-    frame, p = made.frame(split)
-    labels = frame["label"]
+def accuracy(made: Predictions, corpus: Corpus, split: str) -> dict[str, Any]:
+    """With its interval over documents; of test by the corpus' labels, which no method saw."""
     if split == "test":
-        table = corpus.read(columns=["doc_id", "label"])
-        truth = dict(zip(table["doc_id"].to_pylist(), table["label"].to_pylist(), strict=True))
-        labels = [truth[name] for name in frame["doc_id"]]
-    classes = made.classes()
-    value, low, high = score(class_ids(labels, classes), class_ids(frame["predicted"], classes), p, len(classes), 1000, 1)["accuracy"]
+        (found,) = (it for it in score_test(made, corpus, seed=1) if it["metric"] == "accuracy")
+        return {"accuracy": found["value"]} | {key: found[key] for key in ("low", "high", "n")}
+    frame, p = made.frame(split)
+    value, low, high = scoring.figures(made, frame["label"], frame["predicted"], p, N_BOOTSTRAP, 1)["accuracy"]
     return {"accuracy": value, "low": low, "high": high, "n": len(frame)}
-
-
-def table(out: Path) -> str:
-    """Lines of Markdown. Raises Fault where there is no result."""
-    found = [json.loads(path.read_text()) for path in sorted(out.glob("*/result.json"))]
-    if not found:
-        raise Fault(f"{out} holds no */result.json. Name the folder that holds the --out of the runs")
-    of: dict[str, list[dict[str, Any]]] = {}
-    for one in found:
-        if "valid" in one:
-            key = [one[name] for name in ("method", "few", "labels", "settings", "device", "begun")]
-            of.setdefault(json.dumps(key, sort_keys=True), []).append(one)
-    lines = [
-        "| method | labels | seeds | valid, % | test, % | device | minutes a seed | begun |",
-        "| --- | --: | --: | --: | --: | --- | --: | --- |",
-    ]
-    for seeds in of.values():
-        first, numbers = seeds[0], [it["seed"] for it in seeds]
-        if twice := sorted({it for it in numbers if numbers.count(it) > 1}):
-            raise Fault(f"{out}: {first['method']} has seed {twice[0]} more than once, with the same knobs. Remove the copies")
-        cells = [
-            ", ".join([first["method"], *(f"{name} {value}" for name, value in sorted(first["knobs"].items()))])
-            + ", a trial" * first["few"],
-            f"{first['labels']:,}",
-            str(len(seeds)),
-            mean(seeds, "valid"),
-            mean(seeds, "test"),
-            first["device"],
-        ]
-        minutes = f"{np.mean([it['minutes'] for it in seeds]):.0f}"
-        lines.append(f"| {' | '.join([*cells, minutes, first['begun']])} |")
-    for one in found:
-        name = f"\n{one['method']}, seed {one['seed']}"
-        if "faults" in one:
-            lines.append(f"{name}: {'; '.join(one['faults'])}")
-        elif not one["done"]:
-            lines.append(f"{name}: not done, {one['epochs']} epochs so far")
-        elif one["method"] == "language":
-            lines.append(f"{name}: perplexity of valid {one['perplexity']:.1f} after {one['epochs']} epochs, {one['minutes']:.0f} minutes")
-    return "\n".join([*lines, PROTOCOL])
-
-
-def mean(seeds: list[dict[str, Any]], split: str) -> str:
-    """Accuracy in %, of the seeds that were judged by the split."""
-    judged = [it[split] for it in seeds if split in it]
-    values = np.array([100 * it["accuracy"] for it in judged])
-    if not judged:
-        return ""
-    if len(judged) == 1:
-        return f"{values[0]:.2f} [{100 * judged[0]['low']:.2f}, {100 * judged[0]['high']:.2f}]"
-    low, _ = of_mean(values)
-    half = "" if low is None else f" ± {values.mean() - low:.2f}"
-    return f"{values.mean():.2f}{half}{f', n = {len(values)}' * (len(values) < len(seeds))}"
 
 
 def knob(text: str) -> tuple[str, Any]:
@@ -311,7 +242,7 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
     try:
         if Timekeeper.last > Timekeeper.until:
             raise OutOfTime
-        mixed.classify(name, tokens, params, run, vectors, None, mixed_lstm.ADAM if module is mixed_lstm else ADAM, before)
+        mixed.classify(name, tokens, params, run, vectors, None, module.ADAM, before)
     except Learned:
         pass
     except (OutOfTime, Fault) as err:
@@ -321,7 +252,7 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
         elif best := best_so_far(run.part("language").checkpoint, "best.reader."):
             snapshot(asked.out, best, "language")
     for part, rows in Timekeeper.curves.items():
-        curve(asked.out / f"{part}.csv", rows)
+        pd.DataFrame(rows).to_csv(asked.out / f"{part}.csv", index=False)
     epochs = len(Timekeeper.curves.get("language" if name == "language" else "curve", []))
     spend(asked.state, begun)
     result: dict[str, Any] = {
@@ -334,7 +265,7 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
         "minutes": spent(asked.state),
     }  # fmt: skip
     if spans := Timekeeper.spans[-epochs:] if epochs else []:
-        result["tokens/s"] = round(read(tokens, params, name) / float(np.median(spans)))
+        result["tokens/s"] = round(tokens_read(tokens, params, name) / float(np.median(spans)))
     if fault:
         result["faults"] = fault.faults
     elif not done:
@@ -391,7 +322,7 @@ def spent(state: Path) -> float:
     return round(sum(map(float, (state / "minutes.txt").read_text().split())), 2)
 
 
-def read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name: str) -> float:
+def tokens_read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name: str) -> float:
     """Tokens of an epoch and its validation."""
 
     def lengths(splits: list[str], most: float) -> np.ndarray:
@@ -409,11 +340,11 @@ def read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name: str) 
 
 def judged(made: Predictions, state: Path, corpus: Corpus, test: bool) -> dict[str, Any]:
     """Accuracy on valid, and on test where that was read: now, or before, which is not taken back."""
-    found: dict[str, Any] = {"valid": figures(made, corpus, "valid")}
+    found: dict[str, Any] = {"valid": accuracy(made, corpus, "valid")}
     readings = state / "test.jsonl"  # a line each
     if test:
         with readings.open("a") as file:
-            file.write(json.dumps(figures(made, corpus, "test")) + "\n")
+            file.write(json.dumps(accuracy(made, corpus, "test")) + "\n")
     if readings.exists():
         lines = readings.read_text().splitlines()
         found |= {"test": json.loads(lines[0]), "readings of test": len(lines)}
