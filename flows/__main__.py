@@ -193,6 +193,7 @@ def experiment(
     which: Annotated[str | None, typer.Argument(help="An experiment of experiments/, or a parameter file.", metavar="NAME|FILE")] = None,
     options: Annotated[list[str] | None, typer.Argument(help="After --: options of the driver.", metavar="[-- OPTION...]")] = None,
     prefect: Annotated[bool, typer.Option("--prefect", help="Run the Prefect flow instead of dvc repro.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Run it with another seed, in .wordloom/NAME-N.", metavar="N")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the experiments that have a worktree.")] = False,
     remove: Annotated[str | None, typer.Option(help="Remove an experiment's worktree and its data.", metavar="NAME")] = None,
 ) -> None:
@@ -216,9 +217,12 @@ def experiment(
             f"which experiment? NAME, FILE, --list or --remove NAME; files: {', '.join(p.stem for p in sorted((main / experiments.FILES).glob('*.yaml')))}"
         )
     name, source = experiments.resolve(main, which)
+    text = None
+    if seed is not None:
+        name, text = f"{name}-{seed}", experiments.seeded(source, seed)
     commit = git(main, "rev-parse", "--short", "HEAD")
     _not_committed(main, "experiment", source)
-    with experiments.readied(main, experiments.place(main, name), source, None, "HEAD") as tree:  # not one in which a nightly run works
+    with experiments.readied(main, experiments.place(main, name), source, text, "HEAD") as tree:  # not one in which a nightly run works
         pass
     print(f"{name}: commit {commit} in {tree}", flush=True)
     status = experiments.run(tree, options or [], prefect)

@@ -17,6 +17,7 @@ from pathlib import Path
 from flows.git import changed, commit_of, file_at, git, own_repository
 from pipelines import layout
 from pipelines.errors import Fault, nearest
+from pipelines.params import load_yaml
 from pipelines.workspaces import FOLDER, names
 from tasks import cache, children, dvc, mend, workspace
 
@@ -57,6 +58,14 @@ def resolve(root: Path, which: str) -> tuple[str, Path]:
         known = sorted(path.stem for path in (root / FILES).glob("*.yaml"))
         raise Fault(f"{source} is missing; experiments are {', '.join(known) or 'none yet'}.{nearest(name, known)}")
     return name, source
+
+
+def seeded(source: Path, seed: int) -> str:
+    """What a parameter file holds, with another seed for the run; a row that has a seed of its own keeps it. Raises Fault."""
+    tree = load_yaml(source)
+    if isinstance(tree.get("run", {}), dict):  # else the worktree's own code says what is wrong with it
+        tree["run"] = {**tree.get("run", {}), "seed": seed}
+    return dvc.dump(tree)
 
 
 def check_name(name: str) -> None:

@@ -54,6 +54,22 @@ def test_it_runs_in_a_worktree_with_the_main_cache_and_leaves_the_main_checkout_
     assert "end embed-g" in (tree / "ran.txt").read_text()
 
 
+def test_another_seed_has_a_worktree_of_its_own(lab):
+    done = lab.wordloom("experiment", "other", "--seed", "7")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("other-7: commit ")
+    tree, asked = lab.root / ".wordloom/other-7", dvc.load(lab.root / "experiments/other.yaml")
+    assert asked["run"]["seed"] != 7
+    assert dvc.load(tree / "params.yaml") == {**asked, "run": {**asked["run"], "seed": 7}}
+    assert not (lab.root / ".wordloom/other").exists()
+    again = lab.wordloom("experiment", "other", "--seed", "7")
+    assert (again.returncode, "other-7: commit " in again.stdout) == (0, True)
+    wrong = lab.wordloom("experiment", "other", "--seed", "-1")
+    assert wrong.returncode == 2
+    assert "seed" in wrong.stderr
+    assert experiments.names(lab.root) == ["other-7"]
+
+
 def test_it_runs_in_a_project_whose_path_is_not_ascii(lab, tmp_path):
     (lab.root / ".dvc/config.local").write_text(
         "['remote \"store\"']\n    url = webdav://127.0.0.1:1/Größe\n    password = 50%\n", encoding="utf-8"
