@@ -193,7 +193,9 @@ def experiment(
     which: Annotated[str | None, typer.Argument(help="An experiment of experiments/, or a parameter file.", metavar="NAME|FILE")] = None,
     options: Annotated[list[str] | None, typer.Argument(help="After --: options of the driver.", metavar="[-- OPTION...]")] = None,
     prefect: Annotated[bool, typer.Option("--prefect", help="Run the Prefect flow instead of dvc repro.")] = False,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Run it with another seed, in .wordloom/NAME-N.", metavar="N")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Run it with another seed, in .wordloom/NAME-N.", metavar="N")
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the experiments that have a worktree.")] = False,
     remove: Annotated[str | None, typer.Option(help="Remove an experiment's worktree and its data.", metavar="NAME")] = None,
 ) -> None:
