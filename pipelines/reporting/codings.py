@@ -25,7 +25,7 @@ NAMED = 12  # of them, those that are lost the least and the most
 FEWEST = 50  # of fewer items no map is drawn
 MOST_CLASSES = 40  # labels beyond are names, or numbers, more than classes
 BINS = 24
-ACTIVE = 1e-6  # a unit above this is active
+ACTIVE, HALF = 1e-6, 0.5  # a unit above this is active: of those that may be 0; of those that have a target, which a sigmoid keeps above 0
 NEVER = 1e-3  # a unit whose mean activity is below this share of the mean of all never is
 
 
@@ -127,12 +127,13 @@ def activity(codings: Codings) -> dict[str, Any] | None:
     if target is None and settings.get("code") != "relu":
         return None
     most = max(float(piece.max()) for piece in codings.pieces())
-    borders = np.linspace(0, 1.0 if target is not None else most or 1.0, BINS + 1)
+    top, above = (most or 1.0, ACTIVE) if target is None else (1.0, HALF)
+    borders = np.linspace(0, top, BINS + 1)
     counts, total, active = np.zeros(BINS, np.int64), np.zeros(codings.size), 0
     for piece in codings.pieces():
         counts += np.histogram(piece, borders)[0]
         total += piece.sum(axis=0, dtype=np.float64)
-        active += int((piece > ACTIVE).sum())
+        active += int((piece > above).sum())
     mean = total / codings.n_rows()  # (K,)
     return {
         "of": codings.name, "target": target, "units": codings.size, "mean": float(mean.mean()), "low": float(mean.min()),

@@ -33,7 +33,7 @@ def markdown(run: dict[str, Any]) -> str:
             [[row, *(f"{it[key]:,}" for key in ("tokens", "buckets", "buckets_used")), sharing(it)] for row, it in run["collisions"]],
         )] if run["collisions"] else []),
         *(["\n## Sparse codings\n", _table(
-            ["codings", "units", "mean activity", "target", "lowest", "highest", "activities above 0", "units never active"],
+            ["codings", "units", "mean activity", "target", "lowest", "highest", "activities above 0 (0.5 with a target)", "units never active"],
             [[it["of"], it["units"], *(_figure(it[key]) for key in ("mean", "target", "low", "high")), f"{it['active']:.1%}", it["never"]] for it in run["activities"]],
         )] if run["activities"] else []),
         "\n## Inductive or transductive\n",

@@ -119,6 +119,7 @@ def test_how_active_sparse_units_are_is_shown_beside_the_target(root):
     assert it["mean"] == pytest.approx(activities.mean())
     assert (it["low"], it["high"]) == pytest.approx((activities.mean(axis=0).min(), activities.mean(axis=0).max()))
     assert sum(it["counts"]) == activities.size
+    assert it["active"] == pytest.approx((activities > 0.5).mean())  # a sigmoid is never 0
     assert f"| codings/kl | 12 | {charts.figure(it['mean'])} | 0.200 |" in markdown(run)
     text = page(run)
     assert text.count('class="target"') == 1
