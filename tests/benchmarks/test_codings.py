@@ -1,0 +1,69 @@
+"""The table at equal bytes: a coding has the size that was reckoned for it, and who is ahead is told rightly."""
+
+import numpy as np
+import pytest
+
+from benchmarks import codings
+from benchmarks.codings import ROWS, D, fitting, front, table, winners
+from pipelines.artifacts.vectors import Vectors
+from pipelines.coding import cost
+from pipelines.method import Run
+
+N = 400
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory) -> Vectors:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, D)) * np.linspace(3, 0.3, D)
+    with Run(tmp_path_factory.mktemp("codings") / "vectors").open(Vectors) as out:
+        out.append(item=[f"w{i}" for i in range(N)], count=np.arange(N, 0, -1), vector=x.astype(np.float32))
+        out.model({"model": "given"}, {})
+    return out.artifact
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_coding_has_the_size_that_was_reckoned(vectors, tmp_path, monkeypatch, name):
+    module, shapes = ROWS[name]
+    for shape in {1: shapes[0], 2: shapes[len(shapes) // 8]}.values():
+        knobs = shape.knobs | ({"epochs": 1} if "epochs" in module.Params.model_fields else {})
+        out = tmp_path / str(shape.item)
+        item, decoder = cost(module.compress(vectors, module.Params(**knobs), Run(out, f"compress/{name}", seed=1)))
+        assert item == shape.item
+        if name == "transform_coding":  # how many components have bits hangs on the vectors
+            assert decoder >= shape.decoder
+        else:
+            assert decoder == shape.decoder
+
+
+@pytest.mark.parametrize("budget", codings.BYTES)
+def test_all_that_fits_takes_at_least_half_of_the_budget_and_the_longest_is_first(budget):
+    for name in ROWS:
+        sizes = [shape.item + shape.decoder / 70_000 for shape in fitting(name, budget, 70_000)]
+        assert all(budget / 2 <= size <= budget for size in sizes)
+        assert sizes == sorted(sizes, key=round, reverse=True)
+
+
+def one(name: str, size: float, decoder: float, **scores: float) -> dict:
+    found = dict.fromkeys(codings.TESTS, 0.1) | scores
+    return {"name": name, "budget": 8, "bytes": size, "decoder": decoder, "scores": {test: (score, 0.01) for test, score in found.items()}}
+
+
+def test_the_front_is_who_is_not_beaten_in_bytes_and_in_some_score():
+    small, better = one("small", 4, 1), one("better", 6, 1, IMDb=0.9)
+    worse = one("worse", 6, 2)  # as good as the small one, and larger
+    fat = one("fat", 4, 4, IMDb=0.8, Google=0.8)  # a large decoder, but nobody does analogies so well
+    assert front([small, better, fat]) == [small, better, fat]
+    beaten = one("beaten", 6, 2, **dict.fromkeys(codings.TESTS, 0.05))
+    assert front([small, better, beaten, fat]) == [small, better, fat]
+    assert worse not in front([one("small", 4, 1, **dict.fromkeys(codings.TESTS, 0.11)), worse])
+
+
+def test_who_is_ahead_is_told_by_the_mean_of_the_seeds():
+    lucky = [one("lucky", 4, 1, MEN=0.9), one("lucky", 4, 1, MEN=0.1)]
+    steady = [one("steady", 4, 1, MEN=0.6), one("steady", 4, 1, MEN=0.6)]
+    larger = [{**one("larger", 12, 1, MEN=0.7), "budget": 16}]
+    ahead = {line.split(" | ")[0]: line.split(" | ")[1] for line in winners([lucky, steady, larger]).splitlines()[2:]}
+    assert ahead == {"| 8": "steady", "| 16": "larger"}
+    line = table([[{**it, "variance": 0.5} for it in steady]]).splitlines()[-1]
+    assert line.startswith("| steady | 4 | 5.0 | 0.500 | 0.600 ")
