@@ -116,7 +116,8 @@ INLINE = rf"""</?(?:{INLINES}){ATTRIBUTES}>|<[a-z][\w:.-]*\s+[a-z_:@][\w:.@-]*\s
 UNSEEN = r"<!--.*?-->|<script\b.*?</script\s*>|<style\b.*?</style\s*>|<svg\b.*?</svg\s*>|<!(?:doctype\b|\[(?:if|endif)\b)[^<>]*>"
 URL = r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
 EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-HEADER = r"\A(?:[A-Za-z][A-Za-z-]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+\s*\n"
+# names as RFC 5322, 2.2 has them, such as Article-I.D.; a file of articles may have cut the first line, whose rest is indented
+HEADER = r"\A(?:[ \t][^\n]*\n)?(?:[A-Za-z][!-9;-~]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+\s*\n"
 QUOTE = r"(?m)^(?:[ \t]*[>|].*|In article .*|Quoted from .*|.*(?:writes|wrote|says|said) ?:[ \t]*|.*writes in .*)$\n?"
 
 

@@ -75,6 +75,9 @@ LABELLED = [{"text": f"text {i}", "label": "ab"[i % 3 == 0], "group": f"g{i // 4
         ("mask_urls", "e.g. this, etc.", "e.g. this, etc."),
         ("mask_emails", "Mail a.b+c@uni.ac.at or me @home.", "Mail <email> or me @home."),
         ("headers", "From: a@b.c\nSubject: Re: x\n  folded\nLines: 3\n\n  Body: one\n\ntwo\n", "  Body: one\n\ntwo\n"),
+        ("headers", "From: a@b.c\nArticle-I.D.: b.1\n\nBody\n", "Body\n"),
+        ("headers", " b.c!a\nSubject: x\nLines: 1\n\nBody\n", "Body\n"),  # the rest of a line of the head that was cut
+        ("headers", "  Indented.\n\nSubject: of talk\n", "  Indented.\n\nSubject: of talk\n"),
         ("headers", "No header here.\n\nSubject: of talk\n", "No header here.\n\nSubject: of talk\n"),
         ("quotes", "a@b.c (A B) writes:\n> what\n>> ever\n| more\n\nMine.\n", "\nMine.\n"),
         ("quotes", "In article <1@x>, a@b.c (N) wrote:\nAlso mine: he writes well.\n", "Also mine: he writes well.\n"),
