@@ -29,7 +29,6 @@ from pipelines.use.rows import made
 
 TEXT = (".vec", ".txt")
 NAMES = ("item", "word", "doc_id")  # columns that may hold what a row stands for
-ROWS = 4096  # vectors at a time
 Coder = Callable[[np.ndarray], np.ndarray]  # (n, D) float32 -> (n, K), or back
 
 
@@ -160,7 +159,7 @@ def _through(coder: Coder, file: Path, column: str, out: Path, made: str) -> int
     with tempfile.TemporaryDirectory(prefix=".encode-", dir=out.parent) as aside:
         given = _read(file, column, Path(aside) / "given")
         items = given.items()
-        coded = (np.ascontiguousarray(coder(piece), np.float32) for piece in given.pieces(ROWS))
+        coded = (np.ascontiguousarray(coder(piece), np.float32) for piece in given.pieces())
         (_write_parquet if out.suffix == ".parquet" else _write_text)(Path(aside) / out.name, items, coded, made)
         (Path(aside) / out.name).replace(out)
     return len(items)
