@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import codings
-from benchmarks.codings import ROWS, D, fitting, front, table, winners
+from benchmarks.codings import ROWS, D, fitting, front, kept, table, winners
 from pipelines.artifacts.vectors import Vectors
 from pipelines.coding import cost
 from pipelines.method import Run
@@ -49,21 +49,31 @@ def one(name: str, size: float, decoder: float, **scores: float) -> dict:
     return {"name": name, "budget": 8, "bytes": size, "decoder": decoder, "scores": {test: (score, 0.01) for test, score in found.items()}}
 
 
-def test_the_front_is_who_is_not_beaten_in_bytes_and_in_some_score():
-    small, better = one("small", 4, 1), one("better", 6, 1, IMDb=0.9)
-    worse = one("worse", 6, 2)  # as good as the small one, and larger
-    fat = one("fat", 4, 4, IMDb=0.8, Google=0.8)  # a large decoder, but nobody does analogies so well
-    assert front([small, better, fat]) == [small, better, fat]
-    beaten = one("beaten", 6, 2, **dict.fromkeys(codings.TESTS, 0.05))
-    assert front([small, better, beaten, fat]) == [small, better, fat]
-    assert worse not in front([one("small", 4, 1, **dict.fromkeys(codings.TESTS, 0.11)), worse])
+WHOLE = one("vectors as they are", 1200, 0, IMDb=0.8)
+
+
+def test_what_is_kept_is_the_mean_share_of_the_six_scores():
+    assert kept(WHOLE, WHOLE) == 1
+    assert kept(one("half", 4, 1, IMDb=0.4), WHOLE) == pytest.approx(5.5 / 6)
+
+
+def test_the_front_is_who_is_not_beaten_in_bytes_and_in_what_is_kept():
+    small, better, worse, fat = one("small", 4, 1), one("better", 6, 1, IMDb=0.4), one("worse", 6, 2, IMDb=0.3), one("fat", 4, 4, IMDb=0.5)
+    assert front([small, better, worse, fat], WHOLE) == [small, better, fat]
+    assert front([small, worse], WHOLE) == [small, worse]
+    assert front([worse, fat], WHOLE) == [fat]  # as large, and keeps more
+    assert front([one("first", 4, 1), small], WHOLE) == [one("first", 4, 1), small]  # as good as each other
 
 
 def test_who_is_ahead_is_told_by_the_mean_of_the_seeds():
     lucky = [one("lucky", 4, 1, MEN=0.9), one("lucky", 4, 1, MEN=0.1)]
     steady = [one("steady", 4, 1, MEN=0.6), one("steady", 4, 1, MEN=0.6)]
+    good = [one("good", 4, 1, IMDb=0.8, Google=0.9)] * 2
     larger = [{**one("larger", 12, 1, MEN=0.7), "budget": 16}]
-    ahead = {line.split(" | ")[0]: line.split(" | ")[1] for line in winners([lucky, steady, larger]).splitlines()[2:]}
-    assert ahead == {"| 8": "steady", "| 16": "larger"}
-    line = table([[{**it, "variance": 0.5} for it in steady]]).splitlines()[-1]
-    assert line.startswith("| steady | 4 | 5.0 | 0.500 | 0.600 ")
+    of = [line.strip("| ").split(" | ") for line in winners([lucky, steady, good, larger], WHOLE).splitlines()]
+    assert of[0][1:3] == ["all six", "MEN"]
+    assert [line[:3] for line in of[2:]] == [["8", "good", "steady"], ["16", "larger", "larger"]]
+    head, _, line = (line.strip("| ").split(" | ") for line in table([[{**it, "variance": 0.5} for it in steady]], WHOLE).splitlines())
+    shown = dict(zip(head, line, strict=False))
+    assert (shown["with the decoder"], shown["variance"], shown["seeds"]) == ("5.0", "0.500", "2")
+    assert shown["MEN"].startswith("0.600 ± ")
