@@ -116,9 +116,16 @@ INLINE = rf"""</?(?:{INLINES}){ATTRIBUTES}>|<[a-z][\w:.-]*\s+[a-z_:@][\w:.@-]*\s
 UNSEEN = r"<!--.*?-->|<script\b.*?</script\s*>|<style\b.*?</style\s*>|<svg\b.*?</svg\s*>|<!(?:doctype\b|\[(?:if|endif)\b)[^<>]*>"
 URL = r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
 EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-# names as RFC 5322, 2.2 has them, such as Article-I.D.; a file of articles may have cut the first line, whose rest is indented
-HEADER = r"\A(?:[ \t][^\n]*\n)?(?:[A-Za-z][!-9;-~]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+\s*\n"
-QUOTE = r"(?m)^(?:[ \t]*[>|].*|In article .*|Quoted from .*|.*(?:writes|wrote|says|said) ?:[ \t]*|.*writes in .*)$\n?"
+# names as RFC 5322, 2.2 has them, such as Article-I.D.; before them the line that begins a message of an mbox (RFC 4155), or indented lines,
+# the rest of one that was cut
+HEADER = r"\A(?:(?:>?From |[ \t])[^\n]*\n)*(?:[A-Za-z][!-9;-~]*:[^\n]*\n(?:[ \t]+[^\n]*\n)*)+(?:\s*\n|\z)"
+QUOTE = (
+    r"(?m)^(?:[ \t]*[>|].*|[ \t]*[A-Za-z]{1,4}>.*|[ \t]*:[ \t>:|].*"  # > text, JB> text, : text
+    r"|In article .*|Quoted from .*"
+    r"|(?i:[ \t]*(?:in|from|(?:as )?quot(?:ed from|ing))(?: (?:article|message))?:?[ \t]+<[^<>\s]+@.*)"  # In <1993@b.c> a@b.c (A. B.)
+    r"|.*(?:writes|wrote|says|said) ?:[ \t]*"
+    r"|.*@.*\b(?:writes|wrote|says|said|sez)[ \t]*(?:(?:\.\.+|[,:;]*)[ \t]*|:[ \t]*>.*)|.*writes in .*)$\n?"
+)
 
 
 CONTROL = r"[\x{feff}\x{200b}\x01-\x08\x0b-\x1f\x7f-\x{9f}]"

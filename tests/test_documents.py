@@ -77,9 +77,16 @@ LABELLED = [{"text": f"text {i}", "label": "ab"[i % 3 == 0], "group": f"g{i // 4
         ("headers", "From: a@b.c\nSubject: Re: x\n  folded\nLines: 3\n\n  Body: one\n\ntwo\n", "  Body: one\n\ntwo\n"),
         ("headers", "From: a@b.c\nArticle-I.D.: b.1\n\nBody\n", "Body\n"),
         ("headers", " b.c!a\nSubject: x\nLines: 1\n\nBody\n", "Body\n"),  # the rest of a line of the head that was cut
+        ("headers", " a!b\n c\nSubject: x\n\nBody\n", "Body\n"),
+        ("headers", "From a@b.c Mon Apr  5 12:00:00 1993\nFrom: a@b.c\nSubject: x\n\nBody\n", "Body\n"),  # mbox
+        ("headers", "From here on: nothing.\n\nBody\n", "From here on: nothing.\n\nBody\n"),
         ("headers", "  Indented.\n\nSubject: of talk\n", "  Indented.\n\nSubject: of talk\n"),
         ("headers", "No header here.\n\nSubject: of talk\n", "No header here.\n\nSubject: of talk\n"),
         ("quotes", "a@b.c (A B) writes:\n> what\n>> ever\n| more\n\nMine.\n", "\nMine.\n"),
+        ("quotes", "JB> what\n: ever\n :> more\nMine :-) 2 > 1.\n:-)\n", "Mine :-) 2 > 1.\n:-)\n"),
+        ("quotes", "In <1qj$a@b.c> d@e.f (G. H.) \nwrites:\n>x\nIn <it> I trust.\n", "In <it> I trust.\n"),
+        ("quotes", "d@e.f (G H) writes...\nAs quoted from <1@b.c> by d@e.f:\nHe writes... well.\n", "He writes... well.\n"),
+        ("quotes", "d@e.f sez: > x\nMail me at d@e.f, he said.\n", "Mail me at d@e.f, he said.\n"),
         ("quotes", "In article <1@x>, a@b.c (N) wrote:\nAlso mine: he writes well.\n", "Also mine: he writes well.\n"),
     ],
 )
