@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
+from pipelines.kernels.patterns import compiled
 from pipelines.method import Knobs, Run
 
 ROWS = 1024  # documents per piece of work
@@ -43,19 +44,19 @@ class Worded(Kept):
     """What a word is, for the forms that are made of words."""
 
     lower: bool = True
-    # letters and digits of any script, with an apostrophe inside: don't is one word, well-known is two
-    pattern: str = r"[^\W_]+(?:['’][^\W_]+)*"
+    # letters, their marks and digits of any script, with an apostrophe inside: don't is one word, well-known is two
+    pattern: str = r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}\p{N}]+)*"
 
     @field_validator("pattern")
     @classmethod
     def _is_a_pattern(cls, pattern: str) -> str:
         try:
-            groups = re.compile(pattern).groups
+            found = compiled(pattern)
         except re.error as err:
             raise ValueError(f"must be a regular expression: {err}") from err
-        if groups:
+        if found.groups:
             raise ValueError("must have no group that captures, since a match is a word: write (?:...) for (...)")
-        if re.search(pattern, ""):
+        if found.search(""):
             raise ValueError("must not match where there is nothing, since words would be empty: write + where it has *")
         return pattern
 
@@ -74,7 +75,7 @@ class Lengths(Knobs):
 
 
 def words_of(text: str, pattern: str, lower: bool) -> list[str]:
-    return re.findall(pattern, text.lower() if lower else text)
+    return compiled(pattern).findall(text.lower() if lower else text)
 
 
 def tokenize(corpus: Corpus, params: Kept, run: Run, cut: Cut, *shared: Any, piece: str, advice: str) -> Tokens:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from pipelines.kernels.patterns import compiled
+
 Array = np.ndarray
 OUT, IN, JOIN, ODD = 0, 1, 2, 3  # what a character is to a word; ODD is lowered by Python, within its text
 # one character, which matches by itself alone: [...], \w and its like, or a character that means itself
@@ -87,7 +89,7 @@ def alphabet(pattern: str, lower: bool) -> Alphabet | None:
             lowered[ord(character)] = ord(character.lower())
     kind = np.full(0x110000, OUT, np.uint8)
     for name, value in (("joiner", JOIN), ("set", IN)):  # of a character that is both, what it is in the set counts
-        for run in re.finditer(f"{form[name]}+", characters) if form[name] else ():
+        for run in compiled(f"{form[name]}+").finditer(characters) if form[name] else ():
             kind[run.start() : run.end()] = value
     kind = kind[lowered]
     kind[odd] = ODD
@@ -126,7 +128,7 @@ def cut(data: Array, offsets: Array, pattern: str, lower: bool) -> tuple[Array, 
 
 def cut_plain(data: Array, offsets: Array, pattern: str, lower: bool) -> tuple[Array, Array, Array, Array]:
     """What `cut` returns, for any pattern: the definition."""
-    find = re.compile(pattern).findall
+    find = compiled(pattern).findall
     code_of: defaultdict[str, int] = defaultdict()
     code_of.default_factory = code_of.__len__  # a word that is new gets the next code
     codes, n_words = [np.empty(0, np.int32)], []

@@ -101,7 +101,10 @@ def _codings(stages: Sequence[Stage], missing: list[str], seed: int) -> dict[str
                 if sum(map(bool, found["maps"])) < codings.MOST_MAPS:
                     found["maps"].append(or_missing(missing, None, codings.map_of, it, vectors, seed))
     found["activities"] = [or_missing(missing, None, codings.activity, stage.artifact) for stage in shorter]
-    return {name: [it for it in all_of if it] for name, all_of in found.items()} | {"n_codings": len(shorter), "most_maps": codings.MOST_MAPS}
+    return {name: [it for it in all_of if it] for name, all_of in found.items()} | {
+        "n_codings": len(shorter),
+        "most_maps": codings.MOST_MAPS,
+    }
 
 
 def _curves(stage: Stage) -> list[tuple[str, list[dict[str, float]]]]:

@@ -29,6 +29,7 @@ from pipelines.artifacts.corpus import Corpus
 from pipelines.artifacts.tokens import UNKNOWN, UNKNOWN_ID, Tokens
 from pipelines.errors import Fault
 from pipelines.kernels import words as kernel
+from pipelines.kernels.patterns import compiled
 from pipelines.method import Run
 from pipelines.vocabulary import LOWERCASE, Worded, counts_for, split, write_tokenizer
 
@@ -215,5 +216,5 @@ def _characters(one: str) -> str:
     """[...] of all characters that match; of no text are the halves of a character, 0xD800 to 0xDFFF."""
     runs = []
     for part, start in (("".join(map(chr, range(0xD800))), 0), ("".join(map(chr, range(0xE000, 0x110000))), 0xE000)):
-        runs += [rf"\x{{{start + run.start():x}}}-\x{{{start + run.end() - 1:x}}}" for run in re.finditer(f"(?:{one})+", part)]
+        runs += [rf"\x{{{start + run.start():x}}}-\x{{{start + run.end() - 1:x}}}" for run in compiled(f"{one}+").finditer(part)]
     return f"[{''.join(runs)}]" if runs else "(?!)"

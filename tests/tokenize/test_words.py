@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from pipelines import layout
 from pipelines.artifacts.corpus import Corpus
 from pipelines.errors import Fault
 from pipelines.kernels import words as kernel
+from pipelines.kernels.patterns import compiled
 from pipelines.method import Run
 from pipelines.tokenize import words
 from pipelines.tokenize.words import Params, tokenize
@@ -83,7 +83,7 @@ def test_max_vocab_keeps_the_most_frequent_and_unknown_takes_the_sightings_of_th
 )
 def test_a_word_is_letters_and_digits_of_any_script_with_apostrophes_inside(text, found):
     text_lower = text.lower()
-    assert re.findall(Params().pattern, text_lower) == found
+    assert compiled(Params().pattern).findall(text_lower) == found
 
 
 def test_lower_and_pattern_are_what_was_asked_for(tmp_path):
