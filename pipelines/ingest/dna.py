@@ -24,9 +24,10 @@ from pipelines.label_table import Labels
 from pipelines.method import Run
 
 SUFFIXES = (".fasta", ".fa", ".fna", ".ffn", ".frn", ".fas")
-BASES = {"ACGTN": b"ACGTN", "IUPAC": b"ACGTUNRYSWKMBDHV"}
+BASES = {"ACGTN": b"ACGTN", "ACGUN": b"ACGUN", "IUPAC": b"ACGTUNRYSWKMBDHV"}
 PROTEIN = b"EFIJLOPQXZ*"  # amino acids that are the letter of no base
-COMPLEMENT = bytes.maketrans(b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv", b"TGCAANYRSWMKVHDBtgcaanyrswmkvhdb")
+DNA = bytes.maketrans(b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv", b"TGCAANYRSWMKVHDBtgcaanyrswmkvhdb")  # a base -> its partner
+RNA = bytes.maketrans(b"ACGUacgu", b"UGCAugca")
 
 
 class Params(Documents):
@@ -37,7 +38,7 @@ class Params(Documents):
     length: int = Field(0, ge=0)  # bases of a window; 0 takes each sequence whole
     step: int = Field(0, ge=0)  # bases from one window's start to the next one's; 0 is `length`: no overlap
     case: Literal["upper", "keep"] = "upper"  # lower case marks repeats
-    alphabet: Literal["ACGTN", "IUPAC"] = "ACGTN"
+    alphabet: Literal["ACGTN", "ACGUN", "IUPAC"] = "ACGTN"  # ACGUN is RNA's, whose other strand is RNA, too; of IUPAC it is DNA
     unknown_bases: Literal["reject", "keep"] = "reject"  # what is done with a document that has another letter
     reverse_complement: bool = False  # the other strand too, as a document of its own
     # windows that overlap, and two strands, tell the same: they stay in one split
@@ -150,7 +151,7 @@ def documents(name: str, start: int, bases: bytes, label: str | None, where: str
     kept = upper if params.case == "upper" else bases
     strands = {name: kept}
     if params.reverse_complement:
-        strands[f"{name}/rc"] = kept.translate(COMPLEMENT)[::-1]
+        strands[f"{name}/rc"] = kept.translate(RNA if params.alphabet == "ACGUN" else DNA)[::-1]
     for strand, text in strands.items():
         yield {"id": strand, "text": text.decode(errors="replace"), "label": label, "group": group, "where": where}
 

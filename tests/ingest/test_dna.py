@@ -70,6 +70,12 @@ def test_the_other_strand_is_read_backwards_with_each_base_for_its_partner(tmp_p
     assert texts(corpus) == {"a": "AACgtN", "a/rc": "NacGTT", "b": "RYSWKMBDHV", "b/rc": "BDHVKMWSRY"}
 
 
+def test_the_other_strand_of_rna_is_rna(tmp_path):
+    corpus = corpus_of(tmp_path, ">a\nAACguN\n>b\nACGT\n", alphabet="ACGUN", case="keep", reverse_complement=True)
+    assert texts(corpus) == {"a": "AACguN", "a/rc": "NacGUU"}
+    assert rejects(corpus) == [("own.fasta: line 3, b", "has 1 letters that are none of ACGUN, first 'T' at base 4")]
+
+
 def test_the_other_strand_of_the_other_strand_is_the_first(tmp_path):
     there = texts(corpus_of(tmp_path, ">a\nACCGTTAGRYN\n", alphabet="IUPAC", reverse_complement=True))["a/rc"]
     back = texts(corpus_of(tmp_path, f">b\n{there}\n", alphabet="IUPAC", reverse_complement=True))["b/rc"]
