@@ -56,6 +56,8 @@ for module in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_a_closure_holds_what_the_method_really_imports():
     """grimp's answer against Python's own: the modules of ours that are loaded after the import."""
     import subprocess

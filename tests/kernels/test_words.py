@@ -65,6 +65,8 @@ def test_the_plain_cut_is_lower_and_findall(texts, pattern, lower):
     assert spelled == list(dict.fromkeys(spelled[code] for code in codes))
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 @pytest.mark.parametrize(("pattern", "lower"), [(DEFAULT, True), (DEFAULT, False), (r"\S+", True)])
 def test_every_character_there_is_is_cut_and_lowered_as_python_does(pattern, lower):
     characters = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
