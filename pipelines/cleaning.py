@@ -46,7 +46,9 @@ class Cleaning(Knobs):
     nfkc: bool = False  # Unicode's compatible form: the ligature fi is two letters, a full-width A is A
     control: bool = True  # control characters and byte order marks out, line breaks and tabs kept
     headers: bool = False  # the head of a mail or a news article, up to the first empty line
+    attachments: bool = False  # lines of uuencode and base64: files and keys in a mail
     quotes: bool = False  # lines of somebody else's text in an answer: > ..., and "N. N. writes:"
+    signatures: bool = False  # from the last "-- " on, to 15 lines, or from a line of hyphens or the like, to 8 lines
     mask_urls: bool = False  # a web address becomes <url>
     mask_emails: bool = False  # an e-mail address becomes <email>
     min_characters: int = Field(1, ge=1)  # a shorter document is rejected
@@ -126,8 +128,12 @@ QUOTE = (
     r"|.*(?:writes|wrote|says|said) ?:[ \t]*"
     r"|.*@.*\b(?:writes|wrote|says|said|sez)[ \t]*(?:(?:\.\.+|[,:;]*)[ \t]*|:[ \t]*>.*)|.*writes in .*)$\n?"
 )
-
-
+# all of a file, or the full lines of a part of one; of base64 (RFC 4648) three lines or more, of 60 to 76 characters but for the last
+ATTACHMENT = (
+    r"(?m)^begin [0-7]{3,4} .+\n(?:[ -`]{1,62}\n)*?end[ \t]*$\n?|^M[ -`]{60}[ -`]?$\n?"
+    r"|(?:^[A-Za-z0-9+/]{60,76}\n){2,}[A-Za-z0-9+/]+={0,2}$\n?(?:^=[A-Za-z0-9+/]{4}$\n?)?"  # PGP's have a sum after it
+)
+SIGNATURE = r"(?m)^(?:-- ?\n(?:.*\n?){0,15}|[-_=*~]{3,}[ \t]*\n(?:.*\n?){0,8})\z"  # "-- " is RFC 3676, 4.3
 CONTROL = r"[\x{feff}\x{200b}\x01-\x08\x0b-\x1f\x7f-\x{9f}]"
 
 
@@ -156,7 +162,9 @@ STEPS: dict[str, Any] = {
     "nfkc": lambda texts: pc.utf8_normalize(texts, "NFKC"),
     "control": without_control,
     "headers": lambda texts: pc.replace_substring_regex(texts, HEADER, ""),
+    "attachments": lambda texts: pc.replace_substring_regex(texts, ATTACHMENT, ""),
     "quotes": lambda texts: pc.replace_substring_regex(texts, QUOTE, ""),
+    "signatures": lambda texts: pc.replace_substring_regex(texts, SIGNATURE, ""),
     "mask_urls": lambda texts: pc.replace_substring_regex(texts, URL, "<url>"),
     "mask_emails": lambda texts: pc.replace_substring_regex(texts, EMAIL, "<email>"),
 }

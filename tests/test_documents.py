@@ -87,6 +87,15 @@ LABELLED = [{"text": f"text {i}", "label": "ab"[i % 3 == 0], "group": f"g{i // 4
         ("quotes", "In <1qj$a@b.c> d@e.f (G. H.) \nwrites:\n>x\nIn <it> I trust.\n", "In <it> I trust.\n"),
         ("quotes", "d@e.f (G H) writes...\nAs quoted from <1@b.c> by d@e.f:\nHe writes... well.\n", "He writes... well.\n"),
         ("quotes", "d@e.f sez: > x\nMail me at d@e.f, he said.\n", "Mail me at d@e.f, he said.\n"),
+        # uuencode of b"Cat" is #0V%T (POSIX, uuencode); of 45 bytes 0 a line of M and 60 accents
+        ("attachments", "See:\nbegin 644 cat.txt\n#0V%T\n`\nend\nMine.\nbegin 1 at the end\n", "See:\nMine.\nbegin 1 at the end\n"),
+        ("attachments", f"Part 2:\nM{'`' * 60}\nM{'`' * 60}\nMine.\nM.\n", "Part 2:\nMine.\nM.\n"),
+        ("attachments", f"Key:\n{'iQCV' * 16}\n{'AgUB' * 16}\nK8Aj\n=Ab1/\nMine.\n", "Key:\nMine.\n"),
+        ("attachments", f"{'one' * 21}\nMine.\n", f"{'one' * 21}\nMine.\n"),
+        ("signatures", "Mine.\n-- \nA. B.\na@b.c\n", "Mine.\n"),
+        ("signatures", "Mine.\n--\nTwo --\nA.\n\n    =====\n=====\nA. B.", "Mine.\n"),
+        ("signatures", "Mine.\n______\n A. B. | a@b.c\n______\n", "Mine.\n"),
+        ("signatures", f"Table:\n----\n{'row' * 3}\n" + "row\n" * 9, f"Table:\n----\n{'row' * 3}\n" + "row\n" * 9),
         ("quotes", "In article <1@x>, a@b.c (N) wrote:\nAlso mine: he writes well.\n", "Also mine: he writes well.\n"),
     ],
 )

@@ -191,6 +191,10 @@ def clean(seen: Look) -> Look:
         )
         if it.quotes >= 0.05:
             seen.guesses.append(Guess("quotes", True, f"{it.quotes:.0%} quote other people's mails"))
+        if it.signatures >= 0.05:
+            seen.guesses.append(Guess("signatures", True, f"{it.signatures:.0%} end with the author's name and address"))
+        if it.attachments:
+            seen.guesses.append(Guess("attachments", True, f"{it.attachments:.1%} have lines of a file as uuencode or base64"))
     if it.n_duplicates:
         seen.guesses.append(
             Guess(

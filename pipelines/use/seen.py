@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from pipelines import sources as where_from
 from pipelines.artifacts.corpus import hashes, normalised
-from pipelines.cleaning import HEADER, QUOTE
+from pipelines.cleaning import ATTACHMENT, HEADER, QUOTE, SIGNATURE
 from pipelines.columns import as_text, seconds
 from pipelines.errors import Fault
 from pipelines.ingest import csv as csv_method
@@ -100,6 +100,8 @@ class Figures:
     html: float = 0.0  # share of documents
     headers: float = 0.0
     quotes: float = 0.0
+    signatures: float = 0.0
+    attachments: float = 0.0
 
 
 @dataclass
@@ -359,6 +361,7 @@ def figures(documents: Iterable[Document]) -> Figures:
         labels=Counter(it.label for it in held if it.label), splits=Counter(it.split.strip().lower() for it in held if it.split and it.split.strip()),
         html=_share(column, r"(?i)<br\s*/?>|</(?:p|div|a|b|i|span|li|td|em|strong)>|&(?:amp|lt|gt|quot|nbsp|#\d+);"),
         headers=_share(column, HEADER), quotes=_share(column, QUOTE),
+        signatures=_share(column, SIGNATURE), attachments=_share(column, ATTACHMENT),
     )  # fmt: skip
 
 
