@@ -14,6 +14,7 @@ over the whole batch; but what a layer draws or takes a mean of (dropout, batch 
 so the weights are then not those of an undivided batch.
 """
 
+import contextlib
 import functools
 import gc
 import math
@@ -249,6 +250,7 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, good, i
     """One pass over the batches."""
     rng = np.random.default_rng([run.seed, epoch])
     n_ranks, rank = (run.fabric.world_size, run.fabric.global_rank) if run.fabric else (1, 0)
+    kind = torch.device(run.device).type
     torch.manual_seed((int(rng.integers(2**63)) + rank) % 2**63)  # dropout
     model.train()
     ledger = Ledger(run, recipe, epoch, good)
@@ -261,7 +263,7 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, good, i
             optimiser.zero_grad(set_to_none=True)
             part = torch.zeros((), device=run.device)
             for piece in pieces:
-                with torch.autocast(torch.device(run.device).type, torch.bfloat16, enabled=recipe.mixed):
+                with mixed_precision(model, kind, kind == "cuda") if recipe.mixed else contextlib.nullcontext():
                     losses = loss(model, *_on(torch.device(run.device), piece))  # (items,)
                 if len(losses) != _n_items(piece, item_axis):
                     raise Fault(
@@ -284,6 +286,41 @@ def _epoch(model, batches, loss, optimiser, average, run, recipe, epoch, good, i
     if not ledger.n_items:
         raise Fault(f"{run.name}: there is nothing to train on, the first epoch had no batch")
     return ledger
+
+
+@contextlib.contextmanager
+def mixed_precision(model: nn.Module, device: str, cells: bool) -> Iterator[None]:
+    """bfloat16 where that loses little.
+
+    Args:
+        cells: recurrent layers stay in float32. On a GPU they would be in float16 whatever is asked for (torch, ATen/cudnn/AutocastRNN.cpp),
+            and gradients below 6e-8 be nothing, as no scale is put on the loss; of float32 cuDNN makes TF32.
+    """
+    inside: list[torch.autocast] = []
+
+    def begin(_: nn.Module, args: tuple) -> tuple:
+        inside.append(torch.autocast(device, enabled=False))
+        inside[-1].__enter__()
+        return tuple(map(_whole, args))
+
+    def end(*_: object) -> None:
+        inside.pop().__exit__(None, None, None)
+
+    layers = [it for it in model.modules() if isinstance(it, nn.RNNBase)] if cells else []
+    hooks = [hook for it in layers for hook in (it.register_forward_pre_hook(begin), it.register_forward_hook(end, always_call=True))]
+    try:
+        with torch.autocast(device, torch.bfloat16):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _whole(it: T) -> T:
+    """float32 of a tensor or packed sequence, of those in a tuple, and of nothing."""
+    if it is None:
+        return None
+    return it.float() if hasattr(it, "float") else tuple(map(_whole, it))
 
 
 class Ledger:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pipelines.errors import Fault
-from pipelines.fit import ADAM, Recipe, apply, arrays, fit, prepare
+from pipelines.fit import ADAM, Recipe, apply, arrays, fit, mixed_precision, prepare
 from pipelines.method import Run
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
@@ -481,6 +481,24 @@ def test_tensors_do_as_arrays_do_split_or_not(tmp_path, most):
 
     expected = fed(Run(tmp_path, seed=1), most)
     assert same(fed(Run(tmp_path, seed=1), most, batches=tensors), expected)
+
+
+@pytest.mark.parametrize(("cells", "kind"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_recurrent_layers_stay_in_float32_where_they_are_to(cells, kind):
+    model = nn.ModuleList([nn.Linear(3, 4), nn.LSTM(4, 5), nn.Linear(5, 2)])
+    with mixed_precision(model, "cpu", cells):
+        first = model[0](torch.ones(6, 1, 3))
+        states, (h, _) = model[1](first)
+        _, (_, c) = model[1](first, (h, torch.zeros(1, 1, 5)))
+        last = model[2](states)
+        with pytest.raises(RuntimeError):
+            model[1](torch.ones(6, 1, 3))
+        assert torch.is_autocast_enabled("cpu")
+    assert [it.dtype for it in (first, states, h, c, last)] == [torch.bfloat16, kind, kind, kind, torch.bfloat16]
+    assert not torch.is_autocast_enabled("cpu")
+    assert model[1](torch.ones(6, 1, 4))[0].dtype == torch.float32
+    assert not model[1]._forward_pre_hooks
+    assert not model[1]._forward_hooks
 
 
 def test_mixed_training_takes_products_of_bfloat16_and_keeps_weights_of_float32(tmp_path):
