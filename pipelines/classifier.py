@@ -238,7 +238,9 @@ def losses(scores: Tensor, truth: Tensor, target: Target, smoothing: float, weig
     loss = -(1 - smoothing) * logs.gather(1, truth[:, None])[:, 0] - smoothing * logs.mean(dim=1)
     if target == "ordinal":
         after = torch.arange(n_classes, device=scores.device) >= truth[:, None]  # the truth, summed up
-        loss = loss + ((logs.exp().cumsum(dim=1) - after.to(scores.dtype)) ** 2).sum(dim=1)
+        # (B, C): cumsum has no deterministic kernel on CUDA, and a product of matrices would be in half precision
+        sums = (logs.exp()[:, None] * scores.new_ones(n_classes, n_classes).tril()).sum(dim=2)
+        loss = loss + ((sums - after.to(scores.dtype)) ** 2).sum(dim=1)
     return loss * weigh[truth]
 
 

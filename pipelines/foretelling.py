@@ -80,6 +80,8 @@ class Foreteller(nn.Module):
         self.n_sampled = params.n_sampled if kind == "sampled" else 0
         self.softmax = softmax_over(n_words, size, kind == "adaptive", CUTOFFS)
         self.register_buffer("share", torch.from_numpy(share.astype(np.float32)), persistent=False)
+        below = share.astype(np.float64).cumsum()
+        self.register_buffer("below", torch.from_numpy(below / below[-1]), persistent=False)  # (V,) share of a word and of those before it
         for i, _ in enumerate(layers):
             for kept in ("h", "c"):
                 self.register_buffer(f"{kept}{i}", torch.zeros(1, params.lm_streams, size), persistent=False)
@@ -104,10 +106,15 @@ class Foreteller(nn.Module):
         """(n, H) and (n,) -> (n,) minus the logarithm of their probability; of a sampled softmax while it trains, an estimate."""
         if not (self.n_sampled and self.training):
             return surprise(self.softmax, states, words)
-        drawn = torch.multinomial(self.share, self.n_sampled, replacement=True)
+        drawn = self.draw()
         own = (states * self.softmax.weight[words]).sum(dim=1) + self.softmax.bias[words]
         others = (states @ self.softmax.weight[drawn].T).float() + self.softmax.bias[drawn]
         return partition(own, others, self.share[drawn], drawn == words[:, None]) - own
+
+    def draw(self) -> Tensor:
+        """(n_sampled,) words by their share, with replacement; torch.multinomial has no deterministic kernel on CUDA."""
+        at = torch.rand(self.n_sampled, dtype=self.below.dtype, device=self.below.device)
+        return torch.searchsorted(self.below, at, right=True)
 
 
 def partition(own: Tensor, scores: Tensor, chance: Tensor, same: Tensor) -> Tensor:

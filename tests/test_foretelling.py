@@ -75,6 +75,15 @@ def test_the_estimate_of_the_sum_over_all_words_is_that_sum_on_average():
     assert ((made.mean(dim=0) - wanted).abs() < 4 * error).all()
 
 
+def test_words_are_drawn_by_their_share_and_those_without_one_never():
+    share = np.array([0.0, 0.5, 0.0, 0.2, 1e-9, 0.3 - 1e-9, 0.0])
+    net = Foreteller(reader(7), reader(7).onward, share, LanguageKnobs(lm_softmax="sampled", n_sampled=100_000))
+    torch.manual_seed(0)
+    drawn = torch.bincount(net.draw(), minlength=7).numpy() / 100_000
+    assert drawn[[0, 2, 6]].tolist() == [0, 0, 0]
+    assert np.abs(drawn - share).max() < 4 * np.sqrt(0.25 / 100_000)
+
+
 def test_a_sampled_softmax_learns_what_the_full_one_does(tmp_path):
     """Three words three times over, of which the third is one of two."""
     rng, losses = np.random.default_rng(0), {}
