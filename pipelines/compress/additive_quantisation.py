@@ -23,6 +23,7 @@ from pipelines import codebooks
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.codebooks import CodeKnobs, unpacked
+from pipelines.errors import Fault
 from pipelines.kernels.sums import refined
 from pipelines.method import Run
 
@@ -36,6 +37,10 @@ class Params(CodeKnobs):
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
+    if vectors.n_rows() < vectors.size:  # faiss begins with as many principal components
+        raise Fault(
+            f"{vectors.name}: {vectors.n_rows()} rows of {vectors.size} numbers; rows must be as many. Or take product_quantisation"
+        )
     mean, variance = codebooks.checked(vectors, params)
     # a second one waits in a loop for the first, and takes more of the processor than it saves
     faiss.omp_set_num_threads(1)

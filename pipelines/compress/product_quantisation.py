@@ -28,7 +28,7 @@ from pipelines.method import Run
 
 class Params(CodeKnobs):
     n_iter: int = Field(25, ge=1, le=1000)  # of k-means
-    rotate: bool = True
+    rotate: bool = True  # where there are as many rows as numbers
     n_turns: int = Field(20, ge=1, le=1000)  # of the rotation and the centroids
 
 
@@ -43,7 +43,10 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     x, more = np.zeros((vectors.n_rows(), n_parts * width), np.float32), {}
     x[:, places] = vectors.matrix()
     quantiser, lost = _trained(params, x, run)
-    if params.rotate:
+    few = not 1 < x.shape[1] <= len(x)  # faiss writes past its memory where numbers are more than rows
+    if params.rotate and few:
+        run.say(f"{len(x)} rows do not say how to turn {x.shape[1]} numbers: the parts are of columns as they stand")
+    if params.rotate and not few:
         dealt = balanced(x, n_parts)
         begin = dealt if _trained(params, x @ dealt.T, run)[1] < lost else np.eye(len(dealt), dtype=np.float32)
         more["rotation"] = _turned(params, x, begin, run)[:, places]  # (M W, D)

@@ -63,3 +63,8 @@ def test_far_from_zero_it_loses_what_it_loses_near_it(tmp_path):
     x = cloud()
     lost = [float(((decode(made(tmp_path / f"{far}", x + far, n_parts=4, bits=4)) - (x + far)) ** 2).sum()) for far in (0, 10_000)]
     assert lost[1] < 1.1 * lost[0] + 0.01 * ((x - x.mean(axis=0)) ** 2).sum()
+
+
+def test_fewer_rows_than_numbers_are_a_fault(tmp_path):
+    with pytest.raises(Fault, match="4 rows of 6 numbers; rows must be as many"):
+        made(tmp_path, cloud(4), n_parts=4, bits=2)

@@ -75,6 +75,20 @@ def test_a_rotation_is_orthogonal_and_loses_less_where_columns_of_different_part
     assert errors(turned).sum() < 0.5 * errors(plain).sum()
 
 
+@pytest.mark.parametrize(("n", "size", "n_parts"), [(8, 12, 4), (11, 12, 4), (13, 13, 4)])
+def test_fewer_rows_than_numbers_are_not_turned(tmp_path, n, size, n_parts):
+    x = cloud(n, size)
+    codings = made(tmp_path, x, n_parts=n_parts, bits=2)
+    assert "rotation" not in codings.model()[1]  # 13 numbers are 16 columns of four parts
+    assert errors(codings) == pytest.approx(((decode(codings) - x) ** 2).sum(axis=1), rel=1e-4, abs=1e-5)
+
+
+def test_one_number_is_a_part_by_itself(tmp_path):
+    x = cloud(300, 1)
+    codings = made(tmp_path, x, n_parts=1, bits=8)
+    assert errors(codings).sum() < 1e-3 * (x**2).sum()
+
+
 def test_components_are_dealt_out_so_that_products_of_variances_are_alike():
     x = np.random.default_rng(0).normal(size=(5000, 4)) * np.sqrt([8, 4, 2, 1])
     dealt = balanced(x.astype(np.float32), 2)
