@@ -15,6 +15,7 @@ from pipelines.errors import Fault
 DRAWN = 2_000  # rows that are compared with each other, drawn by seed
 FEWEST = 50  # of fewer rows nothing is said about how they lie
 PIECE = 4096  # rows at a time: of a few hundred numbers they stay in a core's cache, where a network codes them twice as fast
+CROWDED = 3  # of so few numbers it is normal that rows point where others do
 ALIKE = 0.999  # cosine from which on two rows count as the same
 
 
@@ -114,8 +115,10 @@ class Matrix(Artifact):
         x = np.nan_to_num(self.rows(rows), posinf=0.0, neginf=0.0).astype(np.float64)
         variance = x.var(axis=0)
         dead = np.flatnonzero(variance <= 1e-12 * max(variance.mean(), 1e-30))
+        crowded = self.size <= CROWDED
         values = np.maximum(np.linalg.eigvalsh(np.cov(x, rowvar=False).reshape(self.size, self.size)), 0)
         shares = values[values > 0] / values.sum() if values.sum() > 0 else np.ones(1)
+        rank = float(np.exp(-(shares * np.log(shares)).sum()))
         norm = np.linalg.norm(x, axis=1, keepdims=True)
         unit = x / np.maximum(norm, 1e-30)
         cosine = unit @ unit.T
@@ -128,8 +131,8 @@ class Matrix(Artifact):
             {"item": items[i], "near": items[nearest[i]], "cosine": round(float(cosine[i, nearest[i]]), 6)} for i in alike[:10].tolist()
         ]
         return {
-            "effective_rank": Measure(float(np.exp(-(shares * np.log(shares)).sum())), [{"rows": len(rows), "size": self.size}]),
-            "near_identical": Measure(len(alike) / len(rows), examples),
+            "effective_rank": Measure(rank if self.size > 1 else None, [{"rows": len(rows), "size": self.size}]),
+            "near_identical": Measure(None) if crowded else Measure(len(alike) / len(rows), examples),
             "dead_coordinates": Measure(len(dead) / self.size, [{"coordinate": i} for i in dead[:10].tolist()]),
         }
 

@@ -6,6 +6,7 @@ an artifact may hold a model (`model.safetensors` + `model.json`) and a training
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -226,6 +227,7 @@ class Writer(Generic[A]):
         folder = self.artifact.folder
         (folder / "model.json").write_text(json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         save_file({name: np.asarray(weights[name], order="C") for name in sorted(weights)}, folder / "model.safetensors")
+        shutil.copymode(folder / "model.json", folder / "model.safetensors")  # the library lets nobody else read it
 
     def csv(self, name: str, rows: Sequence[dict[str, Any]]) -> None:
         """A small table for people and for `dvc plots`: `<name>.csv`, columns as in the first row."""

@@ -56,6 +56,7 @@ def test_a_model_is_kept_as_plain_arrays_and_json(tmp_path):
     assert settings == {"sizes": [3, 2]}
     assert weights["scale"].shape == ()
     assert weights["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert len({path.stat().st_mode for path in out.artifact.folder.iterdir()}) == 1  # whoever reads the one reads the others
 
 
 def test_the_profile_shows_numbers_that_are_not_finite_and_what_was_lost(tmp_path):
@@ -95,6 +96,19 @@ def test_codings_that_differ_pass_and_those_of_one_point_close_the_gate(tmp_path
     assert failing(codings(tmp_path / "good", matrix)) == {}
     collapsed = closing(codings(tmp_path / "bad", np.ones((200, 4))))
     assert {"effective_rank", "near_identical"} <= set(collapsed)
+
+
+def test_few_numbers_or_bits_may_well_be_alike_but_not_all_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 3):
+        assert failing(codings(tmp_path / f"good-{size}", rng.normal(size=(300, size)))) == {}
+    assert "effective_rank" in closing(codings(tmp_path / "bad", np.ones((300, 2))))
+    for bits, fails in ((8, set()), (80, {"near_identical"})):
+        with Run(tmp_path / f"bits-{bits}").open(Codings) as out:
+            matrix = rng.integers(0, 2, (300, 8)) * 2 - 1
+            out.append(item=[f"w{i}" for i in range(300)], coding=matrix, error=[0.0] * 300)
+            out.model({"bits": bits}, {})
+        assert set(failing(out.artifact)) == fails
 
 
 def test_codes_of_bits_pass_though_they_are_all_of_one_length(tmp_path):
