@@ -29,7 +29,9 @@ Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
 
 def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = "squared") -> tuple[np.ndarray, float]:
     """(D,) mean, and the mean squared distance from it. Raises Fault for all that forbids to code the vectors so."""
-    faults, n, start = [], vectors.n_rows(), 0
+    faults, n, start, first = [], vectors.n_rows(), 0, np.zeros(vectors.size)
+    if not n:
+        faults.append(f"{vectors.name}: it has no vectors. Look at the stage that made them")
     if coding_size >= vectors.size and not wide:
         faults.append(
             f"{vectors.name}: its vectors have {vectors.size} numbers, a coding of {coding_size} is not shorter. "
@@ -44,10 +46,12 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
             n_bad += len(rows)
             columns = finite[rows[:NAMED]].argmin(axis=1)  # the first of each
             bad += zip((start + rows[:NAMED]).tolist(), columns.tolist(), piece[rows[:NAMED], columns].tolist(), strict=True)
+        if not start:  # sums are of differences from it: of numbers far from zero float64 would lose how they differ
+            first = np.where(finite[0], piece[0], 0).astype(np.float64)
         start += len(piece)
-        wide_piece = piece.astype(np.float64)
-        total += wide_piece.sum(axis=0)
-        squares += (wide_piece**2).sum(axis=0)
+        apart = piece - first
+        total += apart.sum(axis=0)
+        squares += (apart**2).sum(axis=0)
         low, high = min(low, float(piece.min())), max(high, float(piece.max()))
     if bad:
         items = vectors.items()
@@ -66,7 +70,7 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
         )
     if faults:
         raise Fault(faults)
-    return total / n, variance
+    return first + total / n, variance
 
 
 def write(

@@ -95,3 +95,18 @@ def test_numbers_so_large_that_their_squares_are_none_are_refused(tmp_path):
     x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32) * 1e20
     with pytest.raises(Fault, match=r"its numbers go from -.*e\+20 to .*e\+20, and 1e\+15 is the largest that can be coded"):
         checked(vectors_of(tmp_path / "v", [f"w{i}" for i in range(20)], x), 2)
+
+
+def test_vectors_that_are_the_same_are_refused_wherever_they_lie_and_of_others_the_variance_is_told(tmp_path):
+    rng, words = np.random.default_rng(1), [f"w{i}" for i in range(1001)]
+    for i in range(20):
+        with pytest.raises(Fault, match="all 1001 vectors are the same"):
+            checked(vectors_of(tmp_path / f"same-{i}", words, np.repeat(rng.normal(size=(1, 12)), 1001, axis=0)), 2)
+    mean, variance = checked(vectors_of(tmp_path / "far", words[:2], [[2.0**20, 0], [2.0**20 + 0.125, 0]]), 1, wide=True)
+    assert mean.tolist() == [2.0**20 + 0.0625, 0]
+    assert variance == 2.0**-8  # the square of 1 / 16
+
+
+def test_no_vectors_are_a_fault(tmp_path):
+    with pytest.raises(Fault, match="it has no vectors"):
+        checked(vectors_of(tmp_path / "none", [], np.empty((0, 3), np.float32)), 2, wide=True)
