@@ -48,7 +48,7 @@ class Cleaning(Knobs):
     headers: bool = False  # the head of a mail or a news article, up to the first empty line
     attachments: bool = False  # lines of uuencode and base64: files and keys in a mail
     quotes: bool = False  # lines of somebody else's text in an answer: > ..., and "N. N. writes:"
-    signatures: bool = False  # from the last "-- " on, to 15 lines, or from a line of hyphens or the like, to 8 lines
+    signatures: bool = False  # a line "-- " and the 15 lines at most that end the text after it; of other lines of hyphens or the like 8
     mask_urls: bool = False  # a web address becomes <url>
     mask_emails: bool = False  # an e-mail address becomes <email>
     min_characters: int = Field(1, ge=1)  # a shorter document is rejected

@@ -22,7 +22,7 @@ class Index:
     """Of some rows of the codings, which places are counted among."""
 
     def __init__(self, codings: Codings, rows: Array):
-        settings, _ = codings.model() if (codings.folder / "model.json").exists() else ({}, {})
+        settings = codings.settings()
         self.n_bits = codings.size if settings.get("code") == "sign" else 0
         if self.n_bits:
             self.by, self.held = "Hamming distance", hamming.pack(codings.matrix()[rows])

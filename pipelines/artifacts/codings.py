@@ -3,7 +3,7 @@
 table codings   item, coding, error; holds the model whose decoder gives the vector back
 """
 
-import json
+import math
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from pipelines.artifacts.matrix import Matrix, MatrixThresholds
 from pipelines.artifacts.parquet import Table, column, list_of
-from pipelines.artifacts.suite import Measure, expect
+from pipelines.artifacts.suite import expect
 
-FEW_BITS = 64  # of a coding: with so few it is normal that items have the same
+FEW_BITS = 64  # of a coding
 
 
 class Codings(Matrix):
@@ -41,9 +41,7 @@ class Codings(Matrix):
         """As of every matrix, and error."""
         return super().profile().assign(error=self.read(columns=["error"]).column("error").to_numpy())
 
-    def measures(self, profile: pd.DataFrame) -> dict[str, Measure]:
-        """As of every matrix; of codings of FEW_BITS not whether some are near identical."""
-        measured = super().measures(profile)
-        path = self.folder / "model.json"
-        bits = json.loads(path.read_text(encoding="utf-8")).get("bits") if path.exists() else None
-        return measured | {"near_identical": Measure(None)} if bits is not None and bits <= FEW_BITS else measured
+    @property
+    def crowded(self) -> bool:
+        """As of every matrix, and where codings have so few bits that many items have the same."""
+        return super().crowded or self.settings().get("bits", math.inf) <= FEW_BITS

@@ -15,7 +15,7 @@ from pipelines.errors import Fault
 DRAWN = 2_000  # rows that are compared with each other, drawn by seed
 FEWEST = 50  # of fewer rows nothing is said about how they lie
 PIECE = 4096  # rows at a time: of a few hundred numbers they stay in a core's cache, where a network codes them twice as fast
-CROWDED = 3  # of so few numbers it is normal that rows point where others do
+CROWDED = 3  # numbers: in so few dimensions rows have little room
 ALIKE = 0.999  # cosine from which on two rows count as the same
 
 
@@ -62,6 +62,11 @@ class Matrix(Artifact):
     def size(self) -> int:
         """How many numbers a row has."""
         return self.file().schema_arrow.field(self.values).type.list_size
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is normal that rows point where others do."""
+        return self.size <= CROWDED
 
     def pieces(self, rows: int = PIECE) -> Iterator[np.ndarray]:
         """(at most `rows`, size) float32, in order."""
@@ -115,7 +120,6 @@ class Matrix(Artifact):
         x = np.nan_to_num(self.rows(rows), posinf=0.0, neginf=0.0).astype(np.float64)
         variance = x.var(axis=0)
         dead = np.flatnonzero(variance <= 1e-12 * max(variance.mean(), 1e-30))
-        crowded = self.size <= CROWDED
         values = np.maximum(np.linalg.eigvalsh(np.cov(x, rowvar=False).reshape(self.size, self.size)), 0)
         shares = values[values > 0] / values.sum() if values.sum() > 0 else np.ones(1)
         rank = float(np.exp(-(shares * np.log(shares)).sum()))
@@ -132,7 +136,7 @@ class Matrix(Artifact):
         ]
         return {
             "effective_rank": Measure(rank if self.size > 1 else None, [{"rows": len(rows), "size": self.size}]),
-            "near_identical": Measure(None) if crowded else Measure(len(alike) / len(rows), examples),
+            "near_identical": Measure(None) if self.crowded else Measure(len(alike) / len(rows), examples),
             "dead_coordinates": Measure(len(dead) / self.size, [{"coordinate": i} for i in dead[:10].tolist()]),
         }
 

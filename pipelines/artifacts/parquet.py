@@ -122,13 +122,24 @@ class Artifact:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
+        gone = [name for name in ("model.json", "model.safetensors") if not (self.folder / name).exists()]
+        if gone:
+            raise Fault(f"{self.name} holds no model: {' and '.join(gone)} missing in {self.folder}. Run: dvc repro")
         try:
-            return json.loads((self.folder / "model.json").read_text()), load_file(self.folder / "model.safetensors")
-        except FileNotFoundError as err:  # safetensors does not say which
-            gone = [name for name in ("model.json", "model.safetensors") if not (self.folder / name).exists()]
-            raise Fault(f"{self.name} holds no model: {' and '.join(gone)} missing in {self.folder}. Run: dvc repro") from err
+            return self.settings(), load_file(self.folder / "model.safetensors")
         except (SafetensorError, ValueError) as err:
-            raise Fault(f"{self.name}: the model in {self.folder} cannot be read ({err}). Delete it and run: dvc repro") from err
+            raise self._unreadable(err) from err
+
+    def settings(self) -> dict[str, Any]:
+        """Those of `model`, without its weights; none where it holds no model. Raises Fault for a garbled file."""
+        path = self.folder / "model.json"
+        try:
+            return json.loads(path.read_text()) if path.exists() else {}
+        except ValueError as err:
+            raise self._unreadable(err) from err
+
+    def _unreadable(self, err: Exception) -> Fault:
+        return Fault(f"{self.name}: the model in {self.folder} cannot be read ({err}). Delete it and run: dvc repro")
 
     def curve(self) -> list[dict[str, float]]:
         """The training curve, a dict per logged step; empty when nothing was trained."""

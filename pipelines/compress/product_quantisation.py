@@ -43,10 +43,9 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     x, more = np.zeros((vectors.n_rows(), n_parts * width), np.float32), {}
     x[:, places] = vectors.matrix()
     quantiser, lost = _trained(params, x, run)
-    few = not 1 < x.shape[1] <= len(x)  # faiss writes past its memory where numbers are more than rows
-    if params.rotate and few:
+    if params.rotate and not 1 < x.shape[1] <= len(x):  # faiss writes past its memory where numbers are more than rows
         run.say(f"{len(x)} rows do not say how to turn {x.shape[1]} numbers: the parts are of columns as they stand")
-    if params.rotate and not few:
+    elif params.rotate:
         dealt = balanced(x, n_parts)
         begin = dealt if _trained(params, x @ dealt.T, run)[1] < lost else np.eye(len(dealt), dtype=np.float32)
         more["rotation"] = _turned(params, x, begin, run)[:, places]  # (M W, D)

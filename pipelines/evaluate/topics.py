@@ -89,7 +89,7 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
 
 def _words(vectors: Vectors, n_words: int) -> list[str]:
     """column -> word. Raises Fault where the vectors are no bags, or have too few columns."""
-    settings, _ = vectors.model() if (vectors.folder / "model.json").exists() else ({}, {})
+    settings = vectors.settings()
     if settings.get("model") != "bags":
         raise Fault(f"{vectors.name}: its columns have no names, so topics have no words. Name a row of embed, method bags")
     if len(settings["columns"]) < n_words:

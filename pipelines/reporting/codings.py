@@ -45,7 +45,7 @@ def images(vectors: Vectors, codings: Sequence[Codings], seed: int) -> dict[str,
     lines, drawn = [], []
     items = vectors.items()
     for coding in codings:
-        if coding.items() != items or (settings := _settings(coding)).get("model") not in DECODERS:
+        if coding.items() != items or (settings := coding.settings()).get("model") not in DECODERS:
             continue
         back = decoder(coding)
         lost = float(coding.read(columns=["error"]).column("error").to_numpy().mean(dtype=np.float64)) / vectors.size
@@ -62,13 +62,9 @@ def images(vectors: Vectors, codings: Sequence[Codings], seed: int) -> dict[str,
 
 def whole(codings: Codings) -> bool:
     """True. Raises Fault for codings whose model cannot be read, or makes no decoder though it is of a kind that has one."""
-    if _settings(codings).get("model") in DECODERS:
+    if codings.settings().get("model") in DECODERS:
         decoder(codings)
     return True
-
-
-def _settings(codings: Codings) -> dict[str, Any]:
-    return codings.model()[0] if (codings.folder / "model.json").exists() else {}
 
 
 def _some(vectors: Vectors, seed: int) -> np.ndarray:
@@ -86,7 +82,7 @@ def map_of(matrix: Matrix, vectors: Vectors, seed: int) -> dict[str, Any] | None
 
     None where there are no classes, and of codes, whose numbers are names.
     """
-    if isinstance(matrix, Codings) and are_names(_settings(matrix)):
+    if isinstance(matrix, Codings) and are_names(matrix.settings()):
         return None
     table = vectors.read(columns=["item", "label"])
     label = np.array(table.column("label").to_pylist(), dtype=object)
@@ -122,7 +118,7 @@ def lost(codings: Codings, vectors: Vectors) -> dict[str, Any] | None:
 
 def activity(codings: Codings) -> dict[str, Any] | None:
     """How active the units of a sparse method are, beside their target where they have one. None for codings of other methods."""
-    settings = _settings(codings)
+    settings = codings.settings()
     target = settings.get("activity")
     if target is None and settings.get("code") != "relu":
         return None

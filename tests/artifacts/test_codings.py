@@ -59,6 +59,19 @@ def test_a_model_is_kept_as_plain_arrays_and_json(tmp_path):
     assert len({path.stat().st_mode for path in out.artifact.folder.iterdir()}) == 1  # whoever reads the one reads the others
 
 
+def test_settings_are_the_models_none_without_one_and_a_garbled_file_is_a_fault(tmp_path):
+    made = codings(tmp_path / "c", [[1, 2]])
+    assert made.settings() == {}
+    with Run(tmp_path / "d").open(Codings) as out:
+        out.append(item=["a"], coding=np.ones((1, 2)), error=[0])
+        out.model({"bits": 8}, {"scale": np.float32(2)})
+    assert out.artifact.settings() == {"bits": 8} == out.artifact.model()[0]
+    (out.artifact.folder / "model.json").write_text("{")
+    for read in (out.artifact.settings, out.artifact.model):
+        with pytest.raises(Fault, match="codings/d: the model in .* cannot be read"):
+            read()
+
+
 def test_the_profile_shows_numbers_that_are_not_finite_and_what_was_lost(tmp_path):
     profile = codings(tmp_path / "c", [[3, 4], [np.nan, 1], [np.inf, -np.inf]], error=[0.25, 1, -1]).profile()
     assert profile["item"].tolist() == ["w0", "w1", "w2"]
