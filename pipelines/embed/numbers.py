@@ -1,11 +1,11 @@
 """Numbers: a matrix of features as it is, for what compresses vectors; nothing is trained.
 
-reads   source       Parquet files, a row an item: numeric columns, or one column of lists; or `digits`
+reads   source       Parquet, CSV or TSV files, a row an item: numeric columns, or of Parquet one column of lists; or `digits`
 writes  vectors      one float32 vector per row, in the files' order, with its label; count is 0; image.csv where rows are images
 source  `digits`: Alpaydin, Kaynak 1998, the 1,797 test digits as scikit-learn has them: 8 x 8 pixels of 0 to 16
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import csv
 from pydantic import Field, model_validator
 
 from pipelines import sources as where_from
@@ -22,6 +23,7 @@ from pipelines.errors import Fault, nearest
 from pipelines.method import Knobs, Run
 
 DIGITS = "digits"
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
 ROWS = 4096
 SHOWN = 10  # cells in a message
 
@@ -56,7 +58,7 @@ def sources(params: Params) -> list[str]:
 
 
 def embed(params: Params, run: Run) -> Vectors:
-    pieces = digits() if params.source == DIGITS else parquet(where_from.files(params.source, run, (".parquet",), params.sha256), params)
+    pieces = digits() if params.source == DIGITS else tables(params, run)
     wrong: list[str] = []
     n_wrong, names = 0, None
     shape = [8, 8] if params.source == DIGITS else params.shape
@@ -91,13 +93,14 @@ def digits() -> Iterator[Piece]:
     yield Piece(item, list(map(str, data.target)), data.data.astype(np.float32), list(data.feature_names))
 
 
-def parquet(files: list[Path], params: Params) -> Iterator[Piece]:
+def tables(params: Params, run: Run) -> Iterator[Piece]:
+    files = where_from.files(params.source, run, (".parquet", *SEPARATORS), params.sha256)
     for path in files:
         try:
-            file = pq.ParquetFile(path)
-            names = chosen(file.schema_arrow, path, params)
+            schema, batches = (separated if _suffix(path) in SEPARATORS else parquet)(path, params)
+            names = chosen(schema, path, params)
             number = 1
-            for batch in file.iter_batches(ROWS, columns=[*names, *filter(None, (params.id, params.label))]):
+            for batch in batches([*names, *filter(None, (params.id, params.label))]):
                 where = [ids(number + i, path.name, len(files) > 1) for i in range(batch.num_rows)]
                 number += batch.num_rows
                 if params.id:
@@ -111,7 +114,38 @@ def parquet(files: list[Path], params: Params) -> Iterator[Piece]:
                 )
                 yield Piece(where, label, vector, parts)
         except (pa.ArrowException, OSError) as err:
-            raise Fault(f"{path} cannot be read as a table of numbers: {err}") from err
+            raise Fault(
+                f"{path} cannot be read as a table of numbers: {str(err).rstrip('.')}. Write Parquet, or CSV or TSV whose first line names the columns"
+            ) from err
+
+
+Batches = Callable[[list[str]], Iterable[pa.RecordBatch]]  # of the columns that are named
+
+
+def parquet(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
+    file = pq.ParquetFile(path)
+    return file.schema_arrow, lambda names: file.iter_batches(ROWS, columns=names)
+
+
+def separated(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
+    """The first line names the columns; which are numbers is told by the first megabyte."""
+    parse = csv.ParseOptions(delimiter=SEPARATORS[_suffix(path)])
+    with csv.open_csv(path, parse_options=parse) as file:
+        seen = file.schema
+    words = (params.id, params.label)
+    # 1, 2 and then 2.5 is no fault, an id 007 stays what it is, and cells that are all empty are told
+    numeric = [it.name for it in seen if is_number(it.type) or pa.types.is_null(it.type)]
+    kinds = dict.fromkeys(numeric, pa.float64()) | dict.fromkeys(filter(None, words), pa.string())
+
+    def batches(names: list[str]) -> Iterable[pa.RecordBatch]:
+        convert = csv.ConvertOptions(column_types=kinds, include_columns=names, strings_can_be_null=True)
+        return csv.open_csv(path, parse_options=parse, convert_options=convert)
+
+    return pa.schema([(it.name, kinds.get(it.name, it.type)) for it in seen]), batches
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def chosen(schema: pa.Schema, path: Path, params: Params) -> list[str]:

@@ -138,3 +138,35 @@ def test_a_file_that_is_cut_is_named(tmp_path):
 def test_knobs_that_contradict_each_other_are_refused(knobs):
     with pytest.raises(ValidationError):
         Params(**knobs)
+
+
+def of_text(tmp_path, name, text, **knobs):
+    (tmp_path / name).write_text(text)
+    return embed(Params(source=str(tmp_path / name), **knobs), Run(tmp_path / f"of-{name}", seed=1))
+
+
+def test_csv_and_tsv_are_tables_of_numbers_too(tmp_path):
+    vectors = of_text(tmp_path, "x.csv", "id,a,b,note\n007,1,2,p\n008,2.5,3,q\n", id="id")
+    assert rows(vectors) == [
+        {"item": "007", "count": 0, "label": None, "vector": [1, 2]},
+        {"item": "008", "count": 0, "label": None, "vector": [2.5, 3]},
+    ]
+    assert of_text(tmp_path, "x.tsv", "a\tb\n1\t2\n", columns=["b", "a"]).matrix().tolist() == [[2, 1]]
+    # a fraction that comes only after a megabyte of whole numbers
+    long = of_text(tmp_path, "long.csv", "a,b\n" + "100000,200000\n" * 100_000 + "0.5,1\n")
+    assert (long.n_rows(), long.rows(np.array([100_000])).tolist()) == (100_001, [[0.5, 1]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("x.csv", "a,b\n1,2,3\n", "Expected 2 columns, got 3: 1,2,3"),
+        ("x.csv", "", "Empty CSV file"),
+        ("x.csv", "a,b\n1,\n", "1 cells are no finite float32, first row-000000001, b: nan"),
+        ("x.csv", "word\nyes\n", r"has no numeric column; it has word \(string\)"),
+        ("x.txt", "1 2\n", "Write Parquet, or CSV or TSV whose first line names the columns"),
+    ],
+)
+def test_text_that_is_no_table_of_numbers_is_a_fault(tmp_path, name, text, said):
+    with pytest.raises(Fault, match=said):
+        of_text(tmp_path, name, text)
