@@ -205,7 +205,7 @@ def code(name: str, knobs: dict[str, Any], folder: Path, out: Path, seed: int) -
     began = time.process_time()
     made = module.compress(vectors, params, Run(out, f"compress/{name}", seed=seed, threads=THREADS))
     trained = time.process_time() - began
-    found = None if module in (codebook, additive_quantisation) else seconds(encoder(made, params), vectors)
+    found = None if module in (codebook, additive_quantisation) else seconds(encoder(made), vectors)
     yield Spent(trained - (found or 0.0), found, seconds(coding.decoder(made), made))
 
 

@@ -17,7 +17,7 @@ from pipelines import coding
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
-from pipelines.kernels.uniform import clipped, codes, middles
+from pipelines.kernels.uniform import clipped, codes, from_zero, middles
 from pipelines.method import Knobs, Run
 
 
@@ -195,14 +195,16 @@ def rows_of(vectors: Vectors, run: Run) -> np.ndarray | Tensor:
     return x
 
 
-def batches(x: np.ndarray | Tensor, batch_size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray | Tensor]]:
-    """The rows of x in an order drawn anew."""
+def batches(
+    x: np.ndarray | Tensor, batch_size: int, rng: np.random.Generator, *beside: np.ndarray | Tensor
+) -> Iterator[tuple[np.ndarray | Tensor, ...]]:
+    """The rows of x in an order drawn anew, each with those of what lies beside it, on the same device."""
     order = rng.permutation(len(x))
     for start in range(0, len(x), batch_size):
         order[start : start + batch_size].sort()  # a page that several rows share is read once
     places = torch.from_numpy(order).to(x.device) if isinstance(x, Tensor) else order
     for start in range(0, len(x), batch_size):
-        yield (x[places[start : start + batch_size]],)
+        yield tuple(it[places[start : start + batch_size]] for it in (x, *beside))
 
 
 def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits: int = 32) -> Codings:
@@ -211,16 +213,22 @@ def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits:
     if bits < 32 and model.settings.get("code") != "sign":  # which are rounded already
         (seen,) = apply(model, [(coding.drawn(vectors, run),)], run)
         codings = seen[:, :-1]
-        low, step = (part.astype(np.float32) for part in clipped(codings, 2**bits, codings.mean(axis=0)))
+        sparse = model.settings.get("code") == "relu"  # what is 0 stays so
+        ranges = from_zero(codings, 2**bits) if sparse else clipped(codings, 2**bits, codings.mean(axis=0))
+        low, step = (part.astype(np.float32) for part in ranges)
         model.rounding = low, step, 2**bits
-        model.settings["bits"] = -(-len(low) * bits // 8) * 8  # whole bytes an item
+        model.settings |= {"bits": coding.whole_bytes(len(low), bits), "levels": 2**bits}
         weights |= {"low": low, "step": step}
     coded = ((rows[:, :-1], rows[:, -1]) for rows in apply(model, ((piece,) for piece in vectors.pieces()), run))
     return coding.write(vectors, model.settings, weights, coded, variance, run)
 
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Autoencoder:
-    """The autoencoder that `write` left in an artifact."""
+    """The autoencoder that `write` left in an artifact. Raises ValueError, KeyError or RuntimeError where weights and settings do not fit."""
+    if len(settings["sizes"]) < 2 or settings.get("activation") not in (None, *ACTIVATIONS):
+        raise ValueError(f"sizes {settings['sizes']}, activation {settings.get('activation')!r}")
+    if weights["mean"].shape != (settings["sizes"][0],):
+        raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {settings['sizes'][0]} numbers")
     network = {key: settings[key] for key in ("activation", "code", "loss", "tied") if key in settings}
     made = Autoencoder(settings["sizes"], weights["mean"], float(weights["scale"]), **network)
     made.load_state_dict({name: torch.from_numpy(weights[name]) for name in made.state_dict()})

@@ -82,6 +82,9 @@ def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decod
     if (width if settings["form"] == "sum" else n_parts * width) < size:
         raise ValueError(f"codebooks of shape {codebooks.shape} for vectors of {size} numbers")
 
+    if rotation is not None and rotation.shape != (n_parts * width, size):
+        raise ValueError(f"a rotation of shape {rotation.shape} for {n_parts} parts of {width} numbers, and vectors of {size}")
+
     def summed(codes: Array) -> Array:
         made = np.zeros((len(codes), size), np.float32)
         for book, numbers in zip(codebooks, codes.T.astype(np.intp), strict=True):

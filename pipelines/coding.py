@@ -23,7 +23,7 @@ Settings = dict[str, Any]
 Weights = dict[str, np.ndarray]
 DRAWN = 20_000  # rows that ranges are chosen by
 NAMED = 5  # vectors with a number that is none, in a message; the first such number of each
-LARGEST = 1e15  # beyond it squares of float32, of which errors are made, soon are no numbers any more
+LARGEST, SMALLEST = 1e15, 1e-15  # beyond them squares of float32, of which errors are made, soon are no numbers any more, or 0
 Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
 
 
@@ -61,6 +61,11 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
         faults.append(
             f"{vectors.name}: its numbers go from {low:.4g} to {high:.4g}, and {LARGEST:.0e} is the largest that can be coded. "
             "Look at the stage that made them, or divide them by a number"
+        )
+    elif n and 0 < max(-low, high) < SMALLEST:
+        faults.append(
+            f"{vectors.name}: its numbers go from {low:.4g} to {high:.4g}, and {SMALLEST:.0e} is the least that the largest may be. "
+            "Look at the stage that made them, or multiply them by a number"
         )
     elif n and (variance := float((squares / n - (total / n) ** 2).sum())) <= 0:
         faults.append(f"{vectors.name}: all {n} vectors are the same, there is nothing to code. Look at the stage that made them")
@@ -111,9 +116,11 @@ def decoder(codings: Codings) -> Decoder:
     if kind not in DECODERS:
         raise Fault(f"{codings.name}: its model is {kind!r}, which has no way back to vectors. {', '.join(DECODERS)} have one")
     try:
+        if broken := sorted(name for name, weight in weights.items() if not np.isfinite(weight).all()):
+            raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
         back = DECODERS[kind](settings, weights)
         size, n_codes = _takes(codings, settings, weights)
-    except (KeyError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
         reason = str(err).strip().splitlines()[-1].strip()
         raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
     other = f"{codings.name}: its model is of other codings: it takes"
@@ -121,8 +128,12 @@ def decoder(codings: Codings) -> Decoder:
         raise Fault(f"{other} {size} numbers, and these have {codings.size}. Run again: dvc repro -f")
 
     def known(piece: np.ndarray) -> np.ndarray:
+        if not np.isfinite(piece).all():
+            raise Fault(f"{codings.name}: it holds numbers that are not finite. Run again: dvc repro -f")
         if n_codes is not None and (piece >= n_codes).any():
             raise Fault(f"{other} fewer codes than these have. Run again: dvc repro -f")
+        if n_codes is not None and ((piece < 0) | (piece != np.floor(piece))).any():
+            raise Fault(f"{codings.name}: it holds numbers that are no codes, which are whole and not below 0. Run again: dvc repro -f")
         return back(piece)
 
     return known
@@ -138,7 +149,7 @@ def _takes(codings: Codings, settings: Settings, weights: Weights) -> tuple[int,
         case "scalar":
             if not len(weights["low"]) == len(weights["step"]) in (1, codings.size):
                 raise ValueError(f"low and step are {len(weights['low'])} and {len(weights['step'])} numbers")
-            return codings.size, 1 << settings["bits"] // codings.size
+            return codings.size, settings["levels"]
         case _:
             return settings["sizes"][-1], None
 
@@ -152,6 +163,21 @@ def drawn(vectors: Vectors, run: Run) -> np.ndarray:
 def are_names(settings: Settings) -> bool:
     """Whether the numbers of a coding only name something, a codebook's entry or a cell, so that sums and cosines of them say nothing."""
     return settings.get("model") in ("codebooks", "scalar", "transform")
+
+
+def no_coordinates(codings: Codings) -> list[str]:
+    """What is to be said where codings stand for vectors, and their numbers only name something: nothing, or a fault."""
+    if not are_names(codings.settings()):
+        return []
+    return [
+        f"{codings.name}: its numbers only name entries of codebooks or cells, and say nothing as coordinates. Name the vectors that they "
+        f"stand for, a row of embed: {{method: decoded, codings: {codings.row}}}"
+    ]
+
+
+def whole_bytes(n: int, bits: int) -> int:
+    """Bits of an item whose n numbers take so many bits each: a whole number of bytes, as they would lie in memory."""
+    return -(-n * bits // 8) * 8
 
 
 def cost(codings: Codings) -> tuple[float, int]:
@@ -195,9 +221,12 @@ def _scalar(settings: Settings, weights: Weights) -> Decoder:
 
 
 def _transform(settings: Settings, weights: Weights) -> Decoder:
-    """Weights: levels, those of each number one after the other; bits, (K,); directions, (K, D); mean."""
-    first = np.concatenate([[0], np.cumsum(1 << weights["bits"].astype(np.int64))[:-1]])
-    return lambda codes: weights["levels"][first + codes.astype(np.int64)] @ weights["directions"] + weights["mean"]
+    """Weights: levels, those of each number one after the other; bits, (K,); directions, (K, D); mean, (D,)."""
+    *first, n_levels = np.concatenate([[0], np.cumsum(1 << weights["bits"].astype(np.int64))])
+    shapes = {name: weights[name].shape for name in ("levels", "directions", "mean")}
+    if shapes["levels"] != (n_levels,) or shapes["directions"] != (len(first), *shapes["mean"]):
+        raise ValueError(f"shapes {shapes} for {len(first)} numbers of {n_levels} levels")
+    return lambda codes: weights["levels"][np.array(first) + codes.astype(np.int64)] @ weights["directions"] + weights["mean"]
 
 
 DECODERS: dict[str, Callable[[Settings, Weights], Decoder]] = {

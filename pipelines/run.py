@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cluster, layout, ranks, records
+from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.parquet import Writer
+from pipelines.coding import no_coordinates
 from pipelines.dag import check_stage, stage_name
 from pipelines.errors import Fault
 from pipelines.live import teller
@@ -97,6 +99,8 @@ def _read_inputs(root: Path, row: Row, stamp: dict[str, str]) -> dict[str, Any]:
                 check_token(root, wanted.noun.noun, name, stamp[layout.artifact(wanted.noun.noun, name)])
             except Fault as fault:
                 faults += fault.faults
+        if wanted.optional:  # codings then stand where vectors could
+            faults += [fault for it in nouns if isinstance(it, Codings) and it.folder.is_dir() for fault in no_coordinates(it)]
         if wanted.many:
             inputs[argument] = nouns
         elif nouns:

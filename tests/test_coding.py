@@ -68,11 +68,21 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
             "mean": np.zeros(3, np.float32), "scale": np.float32(2)}, "takes 1 numbers, and these have 2"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.zeros((5, 4, 3), np.float32)}, "takes 5 numbers"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)}, "takes fewer codes than these have"),
-        ({"model": "scalar", "bits": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "takes fewer codes than these have"),
-        ({"model": "scalar", "bits": 8}, {"low": np.zeros(3), "step": np.ones(3)}, "low and step are 3 and 3 numbers"),
+        ({"model": "scalar", "bits": 2, "levels": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "takes fewer codes than these have"),
+        ({"model": "scalar", "bits": 8, "levels": 16}, {"low": np.zeros(3), "step": np.ones(3)}, "low and step are 3 and 3 numbers"),
         ({"model": "transform", "bits": 3}, {
             "levels": np.zeros(6, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
             "mean": np.zeros(3, np.float32)}, "takes fewer codes than these have"),
+        ({"model": "transform", "bits": 3}, {
+            "levels": np.zeros(5, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
+            "mean": np.zeros(3, np.float32)}, r"for 2 numbers of 6 levels"),
+        ({"model": "codebooks", "form": "concatenate", "size": 4, "bits": 4}, {
+            "codebooks": np.zeros((2, 4, 2), np.float32), "rotation": np.zeros((4, 3), np.float32)}, r"a rotation of shape \(4, 3\)"),
+        ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.full((2, 4, 3), np.nan, np.float32)},
+            "codebooks hold numbers that are not finite"),
+        ({"model": "autoencoder", "sizes": []}, {}, r"sizes \[\]"),
+        ({"model": "autoencoder", "sizes": [3, 2], "activation": "softsign"}, {}, "activation 'softsign'"),
+        ({"model": "autoencoder", "sizes": [3, 2]}, {"mean": np.zeros(1, np.float32), "scale": np.float32(1)}, r"a mean of shape \(1,\)"),
     ],
 )  # fmt: skip
 def test_a_model_of_other_codings_is_refused(tmp_path, settings, weights, said):
@@ -110,3 +120,25 @@ def test_vectors_that_are_the_same_are_refused_wherever_they_lie_and_of_others_t
 def test_no_vectors_are_a_fault(tmp_path):
     with pytest.raises(Fault, match="it has no vectors"):
         checked(vectors_of(tmp_path / "none", [], np.empty((0, 3), np.float32)), 2, wide=True)
+
+
+@pytest.mark.parametrize("bad", [-1, 0.5])
+def test_numbers_that_are_no_codes_are_refused(tmp_path, bad):
+    with Run(tmp_path / "c").open(Codings) as out:
+        out.append(item=["a"], coding=np.float32([[1, bad]]), error=[0])
+        out.model({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)})
+    with pytest.raises(Fault, match="numbers that are no codes"):
+        decode(out.artifact)
+
+
+def test_settings_that_are_no_object_are_a_fault(tmp_path):
+    made = codings(tmp_path / "c", {"model": "scalar"}, {"low": np.zeros(1)})
+    (made.folder / "model.json").write_text("[1]")
+    with pytest.raises(Fault, match="model.json is list, not an object"):
+        decode(made)
+
+
+def test_numbers_so_small_that_their_squares_are_0_are_refused(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32) * 1e-24
+    with pytest.raises(Fault, match="1e-15 is the least that the largest may be"):
+        checked(vectors_of(tmp_path / "v", [f"w{i}" for i in range(20)], x), 2)

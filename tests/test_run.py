@@ -314,3 +314,18 @@ def test_a_truncated_input_or_one_of_another_schema_is_refused_by_name(tmp_path)
     assert gate.returncode == 2
     for words in ("column 'doc_id' is int64, not string", "column 'text' (string) is missing", "column 'body' is not known"):
         assert words in gate.stderr
+
+
+def test_codes_that_only_name_something_do_not_stand_for_vectors(tmp_path):
+    rows = (
+        "embed:\n  digits: {method: numbers}\n"
+        "compress:\n  pca: {method: pca, vectors: digits, coding_size: 4}\n  int8: {method: scalar_quantisation, vectors: digits}\n"
+        "evaluate:\n  map: {method: isotropy, vectors: digits, codings: [pca, int8]}\n"
+        "  kept: {method: reconstruction, vectors: digits, codings: [pca, int8]}\n"
+    )
+    root = make_project(tmp_path / "project", rows)
+    run(root, "dvc", "repro", "evaluate-kept")
+    told = run(root, "dvc", "repro", "evaluate-map", ok=False)
+    assert told.returncode != 0
+    assert "codings/int8: its numbers only name entries of codebooks or cells" in told.stdout + told.stderr
+    assert "codings/pca" not in told.stdout + told.stderr

@@ -134,7 +134,10 @@ class Artifact:
         """Those of `model`, without its weights; none where it holds no model. Raises Fault for a garbled file."""
         path = self.folder / "model.json"
         try:
-            return json.loads(path.read_text()) if path.exists() else {}
+            settings = json.loads(path.read_text()) if path.exists() else {}
+            if not isinstance(settings, dict):
+                raise ValueError(f"model.json is {type(settings).__name__}, not an object")
+            return settings
         except ValueError as err:
             raise self._unreadable(err) from err
 

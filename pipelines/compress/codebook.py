@@ -22,7 +22,7 @@ from torch.nn import functional
 from pipelines import codebooks
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
-from pipelines.autoencoder import batches
+from pipelines.autoencoder import batches, rows_of
 from pipelines.codebooks import CodeKnobs
 from pipelines.fit import Recipe, apply, fit, prepare
 from pipelines.kernels.sums import refined
@@ -39,6 +39,7 @@ class Params(CodeKnobs):
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(128, ge=1)  # vectors a step
     lr: float = Field(0.01, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
+    mixed: bool = False  # products of matrices in bfloat16: for a GPU, where they are several times as fast
 
 
 class Composer(nn.Module):
@@ -71,10 +72,10 @@ class Composer(nn.Module):
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     mean, variance = codebooks.checked(vectors, params)
-    x = vectors.memmap()  # (N, D) on disk, paged in as needed
+    x = rows_of(vectors, run)
     prepare(run)
     model = Composer(mean, float(np.sqrt(variance / vectors.size)), params)
-    recipe = Recipe(epochs=params.epochs, lr=params.lr, decay="cosine", clip=1.0)
+    recipe = Recipe(epochs=params.epochs, lr=params.lr, decay="cosine", clip=1.0, mixed=params.mixed)
     fit(model, lambda rng: batches(x, params.batch_size, rng), Composer.loss, run, recipe, n_items=len(x))
     codes = np.concatenate(list(apply(model, ((piece,) for piece in vectors.pieces()), run)))
     books = (model.codebooks * model.scale).detach().cpu().numpy()

@@ -9,7 +9,6 @@ source  Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lemp
 shapes  N items of both corpora, D = vector_size, sizes = hidden widths, the last of them is K
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -29,7 +28,7 @@ from torch import Tensor, nn
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.parquet import Writer
 from pipelines.artifacts.vectors import Vectors
-from pipelines.autoencoder import Autoencoder, DeepKnobs, Layers, write
+from pipelines.autoencoder import Autoencoder, DeepKnobs, Layers, batches, rows_of, write
 from pipelines.coding import checked
 from pipelines.errors import Fault
 from pipelines.fit import fit, prepare
@@ -78,18 +77,14 @@ def compress(vectors: list[Vectors], params: Params, run: Run) -> Codings:
     with run.scratch() as place:
         both = joined(vectors, items, place)
         mean, variance = checked(both, params.sizes[-1], loss=params.loss)
-        x = both.memmap()  # (N, D) on disk, paged in as needed
+        x = rows_of(both, run)
+        second = (np.arange(n) >= first).astype(np.float32)  # (N,)
+        of = torch.from_numpy(second).to(x.device) if isinstance(x, Tensor) else second
         prepare(run)
         model = Invariant(
             [both.size, *params.sizes], mean, float(np.sqrt(variance / both.size)),
             hidden_size=params.hidden_size, activation=params.activation, loss=params.loss,
         )  # fmt: skip
-
-        def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            order = rng.permutation(n)
-            for start in range(0, n, params.batch_size):
-                rows = np.sort(order[start : start + params.batch_size])
-                yield x[rows], (rows >= first).astype(np.float32)
 
         def loss(model: Invariant, x: Tensor, second: Tensor) -> Tensor:
             z = model.encode(x)
@@ -97,12 +92,13 @@ def compress(vectors: list[Vectors], params: Params, run: Run) -> Codings:
             balance = torch.where(second > 0, n / (2 * (n - first)), n / (2 * first))  # a smaller corpus weighs as much
             return model.lost(x, z) + balance * nn.functional.binary_cross_entropy_with_logits(odds, second, reduction="none")
 
-        fit(model, batches, loss, run, replace(params.recipe(), optimiser=ADAM), n_items=n)
+        fit(model, lambda rng: batches(x, params.batch_size, rng, of), loss, run, replace(params.recipe(), optimiser=ADAM), n_items=n)
         asked = np.random.default_rng(run.seed)
         rows = np.sort(np.concatenate([asked.permutation(part)[:ASKED] for part in (range(first), range(first, n))]))
+        some = both.rows(rows)
         with torch.no_grad():
-            codings = model.encode(torch.from_numpy(x[rows]).to(run.device)).cpu().numpy()
-        before, after = (told_apart(part, rows >= first, asked) for part in (x[rows], codings))
+            codings = model.encode(torch.from_numpy(some).to(run.device)).cpu().numpy()
+        before, after = (told_apart(part, rows >= first, asked) for part in (some, codings))
         run.say(
             f"a logistic regression tells the corpora apart in {before:.1%} of the vectors, in {after:.1%} of the codings; 50 % is chance"
         )

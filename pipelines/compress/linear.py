@@ -19,7 +19,8 @@ PLOTS = {"curve": {"x": "epoch", "y": ["loss"]}}
 
 class Params(TrainingKnobs):
     coding_size: int = Field(32, ge=1)  # K
-    lr: float = Field(0.01, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
+    batch_size: int = Field(64, ge=1)  # vectors a step; of few vectors larger ones are too few steps to come within 0.001 of PCA
+    lr: float = Field(0.03, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:

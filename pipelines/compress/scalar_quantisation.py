@@ -44,8 +44,7 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     _, variance = coding.checked(vectors, vectors.size, wide=True)
     n_levels = 2**params.bits - params.symmetric
     low, step = _range(vectors, n_levels, params, run)
-    # a whole number of bytes an item, as they would lie in memory
-    settings = {"model": "scalar", "bits": -(-vectors.size * params.bits // 8) * 8}
+    settings = {"model": "scalar", "bits": coding.whole_bytes(vectors.size, params.bits), "levels": n_levels}
     weights = {"low": low.astype(np.float32), "step": step.astype(np.float32)}
     back = coding.DECODERS["scalar"](settings, weights)
 

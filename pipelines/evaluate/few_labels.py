@@ -33,6 +33,7 @@ from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
 from pipelines.autoencoder import Autoencoder, Layers, rebuild
+from pipelines.coding import no_coordinates
 from pipelines.errors import Fault
 from pipelines.fit import Recipe, apply, fit, prepare
 from pipelines.kernels.bags import class_probabilities, fit_logistic
@@ -72,6 +73,8 @@ class Draw:
 
 
 def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run, tokens: Tokens | None = None) -> Scores:
+    if faults := [fault for coding in codings for fault in no_coordinates(coding)]:
+        raise Fault(faults)
     rows, y, is_valid, n_classes = _labelled(vectors, tokens, params, run)
     draws = list(_draws(y[~is_valid], params, run.seed))
     items, models = vectors.items(), [_encoder(coding, vectors) for coding in codings]

@@ -53,7 +53,7 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
     faults += [
         f"{coding.name}: its numbers only name entries of codebooks, so none of them goes up and down as a topic does. Name a row of a network or of pca"
         for coding in codings
-        if are_names(coding.model()[0])
+        if are_names(coding.settings())
     ]
     if faults:
         raise Fault(faults)

@@ -4,6 +4,8 @@ source  Max 1960 for the range that loses least; May, Zhang, Dao, Ré 2019 for i
 shapes  n items of K numbers; low and step are (K,), a range for each column, or (1,), one for all
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 Array = np.ndarray
@@ -25,11 +27,27 @@ def middles(cells: Array, low: Array, step: Array) -> Array:
 
 def clipped(x: Array, n_levels: int, middle: Array) -> tuple[Array, Array]:
     """low and step, (K,) each, of the ranges about the middle that lose least of x, squared."""
-    spread = np.sqrt(((x - middle) ** 2).mean(axis=0))
-    spread = np.where(spread > 0, spread, SAME)
-    best, half = np.full(x.shape[1], np.inf), spread
-    for share in HALVES:
-        low, step = middle - share * spread, 2 * share * spread / n_levels
+    spread = _spread(x - middle)
+    return _least(x, n_levels, ((middle - share * spread, 2 * share * spread / n_levels) for share in HALVES))
+
+
+def from_zero(x: Array, n_levels: int) -> tuple[Array, Array]:
+    """As `clipped`, of numbers of which none is below 0 and most are 0: the lowest cell has its middle there."""
+    steps = [share * _spread(x) / (n_levels - 1) for share in HALVES]
+    return _least(x, n_levels, ((-step / 2, step) for step in steps))
+
+
+def _spread(x: Array) -> Array:
+    """(K,) root of the mean square of each column."""
+    spread = np.sqrt((x**2).mean(axis=0))
+    return np.where(spread > 0, spread, SAME)
+
+
+def _least(x: Array, n_levels: int, ranges: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Of each column the low and the step that lose least of it."""
+    least, best = np.full(x.shape[1], np.inf), np.zeros((2, x.shape[1]))
+    for low, step in ranges:
         lost = ((middles(codes(x, low, step, n_levels), low, step) - x) ** 2).mean(axis=0)
-        best, half = np.minimum(best, lost), np.where(lost < best, share * spread, half)
-    return middle - half, 2 * half / n_levels
+        best = np.where(lost < least, [low, step], best)
+        least = np.minimum(least, lost)
+    return best[0], best[1]

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import layout
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.codebooks import columns
@@ -23,7 +22,7 @@ from pipelines.coding import Settings, Weights, decoder
 from pipelines.errors import Fault
 from pipelines.kernels import lloyd
 from pipelines.kernels.uniform import codes, middles
-from pipelines.method import Knobs, Run
+from pipelines.method import Run
 from pipelines.params import read_row
 from pipelines.use.rows import made
 
@@ -35,7 +34,7 @@ Coder = Callable[[np.ndarray], np.ndarray]  # (n, D) float32 -> (n, K), or back
 def encode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many vectors of `file` are written to `out` as codings. Raises Fault, and then nothing is written."""
     codings = _codings(root, row)
-    return _through(encoder(codings, read_row(root, "compress", codings.row).knobs), file, "vector", out, "coding")
+    return _through(encoder(codings), file, "vector", out, "coding")
 
 
 def decode(root: Path, row: str, file: Path, out: Path) -> int:
@@ -59,8 +58,8 @@ def _codings(root: Path, row: str) -> Codings:
     return made(Codings, root, "compress", row)
 
 
-def encoder(codings: Codings, knobs: Knobs) -> Coder:
-    """Raises Fault where the model has no way from a vector to a coding, or its row says other than what it was made by."""
+def encoder(codings: Codings) -> Coder:
+    """Raises Fault where the model has no way from a vector to a coding, or cannot be used."""
     settings, weights = codings.model()
     kind = settings.get("model")
     kind = f"codebooks, {settings['form']}" if kind == "codebooks" else kind
@@ -71,12 +70,9 @@ def encoder(codings: Codings, knobs: Knobs) -> Coder:
             else "has no way from a vector to its codes, which were searched for together with it"
         )
         raise Fault(f"compress.{codings.row} {why}. Name a row whose model is one of {'; '.join(ENCODERS)}")
-    coder = ENCODERS[kind](settings, weights, knobs)
+    decoder(codings)  # whose faults are the encoder's, too
+    coder = ENCODERS[kind](settings, weights)
     size = settings["sizes"][0] if "sizes" in settings else settings["size"] if "size" in settings else _size(codings, weights)
-    if "low" in weights and settings["bits"] != -(-codings.size * knobs.bits // 8) * 8:
-        raise Fault(
-            f"{codings.name} was made with other bits than {layout.PARAMS} says now, {knobs.bits}. Run: dvc repro compress-{codings.row}"
-        )
 
     def sized(piece: np.ndarray) -> np.ndarray:
         if piece.shape[1] != size:
@@ -93,7 +89,7 @@ def _size(codings: Codings, weights: Weights) -> int:
     return weights["directions"].shape[1] if "directions" in weights else codings.size
 
 
-def _network(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
+def _network(settings: Settings, weights: Weights) -> Coder:
     import torch
 
     from pipelines import autoencoder, convolution
@@ -107,12 +103,12 @@ def _network(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
         if not rounded:
             return found
         low, step = weights["low"], weights["step"]
-        return middles(codes(found, low, step, 2**knobs.bits), low, step)
+        return middles(codes(found, low, step, settings["levels"]), low, step)
 
     return code
 
 
-def _concatenated(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
+def _concatenated(settings: Settings, weights: Weights) -> Coder:
     codebooks, size = weights["codebooks"], settings["size"]
     n_parts, _, width = codebooks.shape
     squares = (codebooks**2).sum(axis=2)  # (M, entries)
@@ -129,12 +125,11 @@ def _concatenated(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
     return code
 
 
-def _scalar(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
-    n_levels = 2**knobs.bits - knobs.symmetric
-    return lambda piece: codes(piece, weights["low"], weights["step"], n_levels)
+def _scalar(settings: Settings, weights: Weights) -> Coder:
+    return lambda piece: codes(piece, weights["low"], weights["step"], settings["levels"])
 
 
-def _transform(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
+def _transform(settings: Settings, weights: Weights) -> Coder:
     tables = np.split(weights["levels"], np.cumsum(1 << weights["bits"].astype(np.int64))[:-1])
 
     def code(piece: np.ndarray) -> np.ndarray:
@@ -144,7 +139,7 @@ def _transform(settings: Settings, weights: Weights, knobs: Knobs) -> Coder:
     return code
 
 
-ENCODERS: dict[str, Callable[[Settings, Weights, Knobs], Coder]] = {
+ENCODERS: dict[str, Callable[[Settings, Weights], Coder]] = {
     "autoencoder": _network, "convolutional": _network, "codebooks, concatenate": _concatenated, "scalar": _scalar, "transform": _transform,
 }  # fmt: skip
 

@@ -42,7 +42,9 @@ def test_its_first_layer_alone_is_the_autoencoder_of_one_layer(tmp_path):
 def test_of_one_layer_it_is_the_linear_autoencoder(tmp_path):
     v = bent(tmp_path)
     ours = compress(v, Params(sizes=[2], layer_epochs=5, epochs=0), Run(tmp_path / "a", seed=1))
-    theirs = linear.compress(v, linear.Params(coding_size=2, epochs=5, lr=Params().lr), Run(tmp_path / "b", seed=1))
+    theirs = linear.compress(
+        v, linear.Params(coding_size=2, epochs=5, batch_size=Params().batch_size, lr=Params().lr), Run(tmp_path / "b", seed=1)
+    )
     assert files(ours)["codings.parquet"] == files(theirs)["codings.parquet"]
 
 

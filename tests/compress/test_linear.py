@@ -112,3 +112,10 @@ def test_vectors_that_are_all_the_same_are_refused(tmp_path):
 def test_no_vectors_at_all_are_refused(tmp_path):
     with pytest.raises(Fault, match="0 rows cannot show 2 directions"):
         compress(vectors(tmp_path / "v", np.empty((0, 4), np.float32)), Params(coding_size=2), Run(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("k", [1, 4, 11])
+def test_its_own_knobs_reach_principal_components_on_few_rows_too(tmp_path, k):
+    matrix = cloud()
+    codings = compress(vectors(tmp_path / "v", matrix), Params(coding_size=k), Run(tmp_path / "c", seed=1))
+    assert -1e-6 < explained_by_pca(matrix, k) - explained(matrix, errors(codings)) < 1e-3

@@ -49,3 +49,10 @@ def test_a_negative_weight_is_refused():
 def test_the_penalty_by_hand():
     h, weight = torch.tensor([[1.0, -2.0], [0.0, 3.0]]), torch.tensor([[3.0, 0.0], [4.0, 1.0]])  # columns of lengths 5 and 1
     assert activity(h, weight).tolist() == [(1 * 5 + 2 * 1) / 2, (0 * 5 + 3 * 1) / 2]
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+def test_units_that_are_0_are_0_in_few_bits_too(tmp_path, bits):
+    exact, rounded = (made(tmp_path / str(it), 2.0, bits=it).matrix() for it in (32, bits))
+    assert ((exact == 0) <= (rounded == 0)).all()
+    assert (rounded > 0).any()

@@ -9,7 +9,7 @@ from scipy.stats import ttest_1samp
 from sklearn.linear_model import LogisticRegression
 
 from pipelines.artifacts.codings import Codings
-from pipelines.compress import pca
+from pipelines.compress import pca, scalar_quantisation
 from pipelines.errors import Fault
 from pipelines.evaluate.few_labels import LOGREG, PRETRAINED, RANDOM, Params, _draws, evaluate
 from pipelines.method import Run
@@ -165,3 +165,10 @@ def test_what_cannot_be_scored_is_a_fault(tmp_path):
         evaluate(broken, [], params, run)
     with pytest.raises(ValidationError, match="must not name a share twice"):
         Params(shares=[0.1, 0.1])
+
+
+def test_codes_that_only_name_something_are_a_fault(tmp_path):
+    vectors = some(tmp_path / "v")
+    codes = scalar_quantisation.compress(vectors, scalar_quantisation.Params(bits=1), Run(tmp_path / "c"))
+    with pytest.raises(Fault, match=r"codings/c: its numbers only name entries .*embed: \{method: decoded, codings: c\}"):
+        evaluate(vectors, [codes], Params(**QUICK), Run(tmp_path / "s"))

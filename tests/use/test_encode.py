@@ -143,15 +143,16 @@ def test_a_file_is_mended_in_the_file_since_no_row_has_knobs_for_it(project, tmp
             encode(project, "pca", tmp_path / "t.parquet", tmp_path / "c.vec")
 
 
-def test_bits_that_params_yaml_has_no_more_are_a_fault(project, tmp_path):
+def test_vectors_are_coded_as_the_artifact_was_made_whatever_params_yaml_says_now(project, tmp_path):
     other = shutil.copytree(project, tmp_path / "p")
     tree = load_yaml(other / "params.yaml")
-    tree["compress"]["scalar"]["bits"] = 8
+    tree["compress"]["scalar"] |= {"bits": 8, "symmetric": True}
     with (other / "params.yaml").open("w") as file:
         YAML().dump(tree, file)
     export(other, "vectors", "glove", tmp_path / "v.parquet")
-    with pytest.raises(Fault, match="codings/scalar was made with other bits than params.yaml says now, 8"):
-        encode(other, "scalar", tmp_path / "v.parquet", tmp_path / "c.parquet")
+    for root, name in ((project, "before"), (other, "after")):
+        encode(root, "scalar", tmp_path / "v.parquet", tmp_path / f"{name}.parquet")
+    assert pq.read_table(tmp_path / "after.parquet") == pq.read_table(tmp_path / "before.parquet")
 
 
 def test_vectors_of_a_row_can_be_read_from_its_own_artifact(project, tmp_path):
