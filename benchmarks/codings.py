@@ -1,6 +1,6 @@
 """The table at equal bytes: every way to code word vectors, at 8 to 512 bytes a word, decoder included.
 
-python -m benchmarks.codings [ROW ...] [--bytes 8 16 ...] [--folder build/codings] [--front] [--lstm]
+python -m benchmarks.codings [ROW ...] [--bytes 8 16 ...] [--alone] [--folder build/codings] [--front] [--lstm] [--picture FILE.svg]
 
 Needs WORDLOOM_DATA with wikipedia/, wordsim/, analogy/ and imdb/. Word vectors (skip-gram, D = 300) are trained on Wikipedia
 once and kept in --folder, as is the result of every row: a run that was stopped goes on where it was, and the table is
@@ -13,7 +13,7 @@ nothing else is said. A row whose longest coding has less than half of a size is
 
 What is kept is the mean over the six scores of their shares of what the vectors have as they are. The rows that no other beats in bytes
 and in that are run with two more seeds: --front. The best three of each size by IMDb's figure
-start an LSTM, too: --lstm.
+start an LSTM, too: --lstm. With --alone sizes are those of the codes, as papers on binary codes count them, and no decoder is counted in.
 """
 
 import argparse
@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import THREADS, measure, text
 from benchmarks.vectors import PAIRS, mean_of, scores
-from pipelines import coding
+from pipelines import charts, coding
 from pipelines.artifacts.matrix import Matrix
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
@@ -143,10 +143,26 @@ ROWS: dict[str, tuple[Any, list[Shape]]] = {
 }  # fmt: skip
 
 
-def fitting(name: str, budget: int, n_words: int) -> list[Shape]:
+class Budget(NamedTuple):
+    n_bytes: int  # of a word, at most
+    alone: bool  # of its code, without the decoder
+
+    def of(self, item: float, decoder: float) -> float:
+        """Bytes of a word, whose share of the decoder is `decoder`."""
+        return item if self.alone else item + decoder
+
+    def __str__(self) -> str:
+        return f"{self.n_bytes}{' alone' * self.alone}"
+
+
+def fitting(name: str, budget: Budget, n_words: int) -> list[Shape]:
     """The shapes within the budget that take half of it or more, the longest first; of two as long, the one with more bits of codes."""
-    fit = [shape for shape in ROWS[name][1] if budget / 2 <= shape.item + shape.decoder / n_words <= budget]
-    return sorted(fit, key=lambda shape: (round(shape.item + shape.decoder / n_words), shape.item), reverse=True)
+
+    def size(shape: Shape) -> float:
+        return budget.of(shape.item, shape.decoder / n_words)
+
+    fit = [shape for shape in ROWS[name][1] if budget.n_bytes / 2 <= size(shape) <= budget.n_bytes]
+    return sorted(fit, key=lambda shape: (round(size(shape)), shape.item), reverse=True)
 
 
 def reviews(folder: Path, items: list[str]) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -218,7 +234,7 @@ def seconds(coder: Callable[[np.ndarray], np.ndarray], given: Matrix) -> float:
     return time.process_time() - began
 
 
-def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | None:
+def result(name: str, budget: Budget, seed: int, folder: Path) -> dict[str, Any] | None:
     """One row at one size, of the folder or new; None where it has no coding so small."""
     vectors = Vectors(folder / "vectors")
     place = folder / "results" / f"{name}, {budget}, {seed}.json"
@@ -227,13 +243,15 @@ def result(name: str, budget: int, seed: int, folder: Path) -> dict[str, Any] | 
         found = json.loads(place.read_text())
         if name not in ROWS or found["knobs"] in [shape.knobs for shape in shapes]:
             return found
-    found = {"name": name, "budget": budget, "seed": seed, "knobs": {}, "bytes": 4 * D, "decoder": 0.0, "variance": 1.0}
+    found = {"name": name, "budget": budget.n_bytes, "seed": seed, "knobs": {}, "bytes": 4 * D, "decoder": 0.0, "variance": 1.0}
     if name in ROWS:
         for shape in shapes:
             cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
             codings = coding.Codings(folder / "codings")
             item, decoder = coding.cost(codings)
-            if item + decoder / vectors.n_rows() <= budget:  # a decoder whose size hangs on the data may turn out larger than the least
+            if (
+                budget.of(item, decoder / vectors.n_rows()) <= budget.n_bytes
+            ):  # a decoder whose size hangs on the data may turn out larger than the least
                 break
         else:
             return None
@@ -259,11 +277,11 @@ def kept(one: Result, whole: Result) -> float:
     return float(np.mean([one["scores"][test][0] / whole["scores"][test][0] for test in TESTS]))
 
 
-def front(found: list[Result], whole: Result) -> list[Result]:
+def front(found: list[Result], whole: Result, alone: bool) -> list[Result]:
     """Those that no other beats in bytes and in what they keep."""
 
     def size(one: Result) -> float:
-        return one["bytes"] + one["decoder"]
+        return Budget(one["budget"], alone).of(one["bytes"], one["decoder"])
 
     return [one for one in found if not any(size(it) <= size(one) and kept(it, whole) > kept(one, whole) for it in found)]
 
@@ -312,6 +330,18 @@ def winners(found: list[list[Result]], whole: Result) -> str:
     return "\n".join(lines)
 
 
+def picture(found: list[list[Result]], whole: Result, alone: bool) -> str:
+    """SVG: what is kept of all scores and of three over the sizes, the mean of a row's seeds; those that none beats are named."""
+
+    def dots(score: Callable[[Result], float]) -> list[tuple[str, float, float]]:
+        return [(seeds[0]["name"], seeds[0]["budget"], float(np.mean([score(it) for it in seeds]))) for seeds in found]
+
+    scores = {"all six, share of the vectors' own that is kept": lambda it: kept(it, whole)}
+    scores |= {test: lambda it, test=test: it["scores"][test][0] for test in ("MEN", "Google", "IMDb")}
+    across = f"bytes a word at most{', codes alone' if alone else ', decoder counted in'}"
+    return charts.image([(said, (), charts.points(dots(score), across, said.split(",")[0])) for said, score in scores.items()])
+
+
 def tokens_of_reviews(folder: Path) -> Tokens:
     if not (folder / "reviews" / "manifest.json").exists() and not (folder / "reviews").exists():
         source = str(Path(os.environ["WORDLOOM_DATA"]) / "imdb")
@@ -320,7 +350,7 @@ def tokens_of_reviews(folder: Path) -> Tokens:
     return Tokens(folder / "reviews")
 
 
-def read(folder: Path, name: str, budget: int, seed: int) -> float:
+def read(folder: Path, name: str, budget: Budget, seed: int) -> float:
     """Accuracy on IMDb's validation of an LSTM that begins with these reconstructions, and does not train them further."""
     place = folder / "results" / f"{name}, {budget}, {seed}, lstm.json"
     if not place.exists():
@@ -339,6 +369,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS], default=[])
     parser.add_argument("--bytes", type=int, nargs="+", choices=BYTES, default=BYTES)
+    parser.add_argument("--alone", action="store_true", help="sizes are of the codes, the decoder is not counted")
+    parser.add_argument("--picture", type=Path, help="an SVG of quality over bytes")
     parser.add_argument("--folder", type=Path, default=Path("build/codings"))
     parser.add_argument("--front", action="store_true", help="seeds 2 and 3 of the rows that no other beats")
     parser.add_argument("--lstm", action="store_true", help="an LSTM on the best three rows of each size")
@@ -346,27 +378,30 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     if not (asked.folder / "vectors" / "vectors.parquet").exists():
         measure(train, asked.folder)
-    whole = result("vectors as they are", 4 * D, 1, asked.folder)
+    everything = Budget(4 * D, alone=False)
+    whole = result("vectors as they are", everything, 1, asked.folder)
     found = [[whole]]
-    for budget in asked.bytes:
+    for n_bytes in asked.bytes:
         for name in asked.rows or ROWS:
-            if one := result(name, budget, 1, asked.folder):
+            if one := result(name, Budget(n_bytes, asked.alone), 1, asked.folder):
                 found.append([one])
                 print(table([[one]], whole).splitlines()[-1], file=sys.stderr, flush=True)
     if asked.front:
-        best = [(one["name"], one["budget"]) for one in front([it for (it,) in found[1:]], whole)]
+        best = [(one["name"], one["budget"]) for one in front([it for (it,) in found[1:]], whole, asked.alone)]
         for seeds in found:
-            name, budget = seeds[0]["name"], seeds[0]["budget"]
-            seeds += [result(name, budget, seed, asked.folder) for seed in (2, 3) if (name, budget) in best]
+            name, n_bytes = seeds[0]["name"], seeds[0]["budget"]
+            seeds += [result(name, Budget(n_bytes, asked.alone), seed, asked.folder) for seed in (2, 3) if (name, n_bytes) in best]
     found[1:] = sorted(found[1:], key=lambda seeds: (seeds[0]["budget"], -np.mean([kept(it, whole) for it in seeds])))
     print(f"{table(found, whole)}\n\n{winners(found[1:], whole)}")
+    if asked.picture:
+        asked.picture.write_text(picture(found[1:], whole, asked.alone))
     if asked.lstm:
         print("\n| codes | with the decoder | LSTM, IMDb |\n| --- | --: | --: |")
-        print(f"| vectors as they are | {4 * D} | {read(asked.folder, '', 4 * D, 1):.1%} |")
-        for budget in asked.bytes:
-            of_size = sorted((it for it, *_ in found[1:] if it["budget"] == budget), key=lambda it: -it["scores"]["IMDb"][0])
+        print(f"| vectors as they are | {4 * D} | {read(asked.folder, '', everything, 1):.1%} |")
+        for n_bytes in asked.bytes:
+            of_size = sorted((it for it, *_ in found[1:] if it["budget"] == n_bytes), key=lambda it: -it["scores"]["IMDb"][0])
             for one in of_size[:3]:
-                accuracy = read(asked.folder, one["name"], budget, 1)
+                accuracy = read(asked.folder, one["name"], Budget(n_bytes, asked.alone), 1)
                 print(f"| {one['name']} | {one['bytes'] + one['decoder']:.1f} | {accuracy:.1%} |", flush=True)
 
 

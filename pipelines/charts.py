@@ -23,6 +23,7 @@ MOST_STEPS = 100  # of a line that is drawn
 MOST_WORDS = 2000  # of a map of words
 WORDS_NAMED = 40  # of these
 CLASSES_NAMED = 20  # on a map
+MOST_NAMED = 24  # dots that all have their names
 COLOURS_OF_DOTS = 10
 NODE = (134, 46)  # width, height of a box of the graph
 GAP = (34, 12)
@@ -228,7 +229,10 @@ def _apart(at: np.ndarray, worth: Sequence[float], words: Sequence[str], side: f
 
 
 def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str) -> Markup:
-    """A named dot for each (name, x, y), x above 0 and drawn by its logarithm; a line joins those that none beats in both: low x, high y."""
+    """A named dot for each (name, x, y), x above 0 and drawn by its logarithm; a line joins those that none beats in both: low x, high y.
+
+    Of more than MOST_NAMED dots these alone have their names beside them.
+    """
     width, height, top, bottom = 340, 230, 14, 34
     x0, x1 = _span([math.log10(x) for _, x, _ in named])
     y0, y1 = _span([y for *_, y in named])
@@ -261,14 +265,15 @@ def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str
         dot = Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="3"><title>{}</title></circle>')
         said = f"{name}: {figure(x)} {x_label}, {y_label} {figure(y)}"
         parts.append(dot.format(0 if (name, x, y) in front else 1, *place(x, y), said))
-    written: list[tuple[float, float]] = []
-    for name, x, y in sorted(named, key=lambda it: -it[2]):
+    written: list[tuple[float, float, float]] = []  # from, to, y
+    for name, x, y in sorted(named if len(named) <= MOST_NAMED else front, key=lambda it: -it[2]):
         px, py = place(x, y)
-        while any(abs(px - a) < 90 and abs(py - b) < 11 for a, b in written):  # below the name that is there
+        end = px + 8 + 5.5 * len(_short(name, 16))
+        while any(px < right and begin < end and abs(py - b) < 11 for begin, right, b in written):  # below the name that is there
             py += 2
         if py < height - bottom:
-            written.append((px, py))
-            parts.append(_text(px + 6, py + 3.5, _short(name, 16), "dim"))
+            written.append((px, end, py))
+            parts.append(_text(px + 6, py + 3.5, _short(name, 16), "dim over"))
     return _svg(width, height, parts, "chart", f"{y_label} over {x_label} of {', '.join(name for name, *_ in named)}")
 
 
@@ -497,7 +502,7 @@ SIZE = re.compile(r'^<svg class="\w+" width="(\d+)" height="(\d+)"')
 COLOURS = ("#2563a8", "#d9822b", "#1a8f7a", "#a6428f", "#8a7a18", "#5b6472")  # of the report's light scheme
 STYLE = """
 text { fill: #1d2430; font: 11px system-ui, sans-serif } .title { font-size: 20px; font-weight: 600 } .named { font-size: 17px; fill: #667085 }
-.dim { fill: #667085; font-size: 10.5px } .grid { stroke: #dfe3ea; fill: none } .unseen { opacity: 0 }
+.dim { fill: #667085; font-size: 10.5px } .over { paint-order: stroke; stroke: #fff; stroke-width: 3px } .grid { stroke: #dfe3ea; fill: none } .unseen { opacity: 0 }
 .line { fill: none; stroke-width: 1.8; stroke-linejoin: round }
 .empty { fill: #f1f4f8 } .hit { fill: #1a7f4b } .miss { fill: #c0392b } .on { fill: #fff }
 """ + " ".join(f".line.s{i} {{ stroke: {c} }} circle.s{i}, .key.s{i} {{ fill: {c} }}" for i, c in enumerate(COLOURS))

@@ -98,3 +98,11 @@ def test_a_picture_holds_each_chart_at_its_size_below_the_one_before():
     one, two = (ElementTree.fromstring(charts.image([("a", ["loss"], chart)] * n)) for n in (1, 2))
     assert float(two.get("height")) == pytest.approx(2 * float(one.get("height")) - 12)
     assert one.get("width") == two.get("width") == "720"
+
+
+def test_of_many_dots_those_that_none_beats_have_their_names_beside_them():
+    dots = [(f"n{i}", 10.0 + i, 0.9 - 0.03 * i) for i in range(charts.MOST_NAMED + 1)]
+    written = [it.text for it in ElementTree.fromstring(charts.points(dots, "bytes", "kept")).iter("text")]
+    assert "n0" in written
+    assert "n1" not in written
+    assert "n1" in [it.text for it in ElementTree.fromstring(charts.points(dots[:-1], "bytes", "kept")).iter("text")]
