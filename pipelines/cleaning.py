@@ -43,6 +43,7 @@ class Cleaning(Knobs):
     """Knobs of every source; what is done goes in the order in which it stands here."""
 
     html: bool = False  # tags and comments out, a line break where a block ends; &amp; is &
+    apostrophes: bool = False  # between two letters ’, ‘, ʼ, ´ and ` become ', so that don’t and don't are one word
     nfkc: bool = False  # Unicode's compatible form: the ligature fi is two letters, a full-width A is A
     control: bool = True  # control characters and byte order marks out, line breaks and tabs kept
     headers: bool = False  # the head of a mail or a news article, up to the first empty line
@@ -147,6 +148,12 @@ def without_html(texts: pa.Array) -> pa.Array:
     return texts
 
 
+def one_apostrophe(texts: pa.Array) -> pa.Array:
+    for _ in range(2):  # a letter between two of them is seen once a pass
+        texts = pc.replace_substring_regex(texts, r"(\pL)[’‘ʼ´`](\pL)", r"\1'\2")
+    return texts
+
+
 def without_control(texts: pa.Array) -> pa.Array:
     """Line ends as \n; a byte order mark or a zero-width space is nothing, any other control character a space."""
     if not pc.any(pc.match_substring_regex(texts, CONTROL)).as_py():  # the most frequent case, and the fastest
@@ -159,6 +166,7 @@ def without_control(texts: pa.Array) -> pa.Array:
 # step -> what it makes of the texts, in the order in which it is done
 STEPS: dict[str, Any] = {
     "html": without_html,
+    "apostrophes": one_apostrophe,  # before nfkc, which makes a space and an accent of ´
     "nfkc": lambda texts: pc.utf8_normalize(texts, "NFKC"),
     "control": without_control,
     "headers": lambda texts: pc.replace_substring_regex(texts, HEADER, ""),

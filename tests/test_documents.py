@@ -96,6 +96,11 @@ LABELLED = [{"text": f"text {i}", "label": "ab"[i % 3 == 0], "group": f"g{i // 4
         ("signatures", "Mine.\n--\nTwo --\nA.\n\n    =====\n=====\nA. B.", "Mine.\n"),
         ("signatures", "Mine.\n______\n A. B. | a@b.c\n______\n", "Mine.\n"),
         ("signatures", f"Table:\n----\n{'row' * 3}\n" + "row\n" * 9, f"Table:\n----\n{'row' * 3}\n" + "row\n" * 9),
+        (
+            "apostrophes",
+            "don\u2019t l\u2019\u00e9t\u00e9 rock\u2019n\u2019roll can\u00b4t \u2018so\u2019 `so` 5\u20196",
+            "don't l'\u00e9t\u00e9 rock'n'roll can't \u2018so\u2019 `so` 5\u20196",
+        ),
         ("quotes", "In article <1@x>, a@b.c (N) wrote:\nAlso mine: he writes well.\n", "Also mine: he writes well.\n"),
     ],
 )

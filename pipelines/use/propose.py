@@ -185,6 +185,10 @@ def clean(seen: Look) -> Look:
     it = seen.figures
     if it.html >= 0.02:
         seen.guesses.append(Guess("html", True, f"{it.html:.0%} of the texts have tags or entities of HTML"))
+    if it.apostrophes >= 0.02:
+        seen.guesses.append(
+            Guess("apostrophes", True, f"{it.apostrophes:.0%} of the texts have ’ or the like within a word, where others have '")
+        )
     if it.headers >= 0.2:
         seen.guesses.append(
             Guess("headers", True, f"{it.headers:.0%} begin with the head of a mail, whose names and addresses give classes away")

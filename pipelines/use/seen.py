@@ -98,6 +98,7 @@ class Figures:
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     html: float = 0.0  # share of documents
+    apostrophes: float = 0.0  # other than '
     headers: float = 0.0
     quotes: float = 0.0
     signatures: float = 0.0
@@ -360,6 +361,7 @@ def figures(documents: Iterable[Document]) -> Figures:
         scripts=scripts, english=sum(tokens[word] for word in ENGLISH) > 0.1 * tokens.total() and next(iter(scripts), "") == "LATIN",
         labels=Counter(it.label for it in held if it.label), splits=Counter(it.split.strip().lower() for it in held if it.split and it.split.strip()),
         html=_share(column, r"(?i)<br\s*/?>|</(?:p|div|a|b|i|span|li|td|em|strong)>|&(?:amp|lt|gt|quot|nbsp|#\d+);"),
+        apostrophes=_share(column, r"\pL[’‘ʼ´`]\pL"),
         headers=_share(column, HEADER), quotes=_share(column, QUOTE),
         signatures=_share(column, SIGNATURE), attachments=_share(column, ATTACHMENT),
     )  # fmt: skip

@@ -328,17 +328,21 @@ def test_lines_with_fasttext_labels_have_labels(tmp_path):
 def test_html_mail_heads_and_what_stands_twice_switch_their_cleaning_on(tmp_path):
     held = rows()
     for i, row in enumerate(held):
-        row["body"] = f"From: a{i}@b.c\nSubject: x\n\nAnn writes:\n> yes\n{row['body']}<br />{i}\n-- \nAnn\n"
+        row["body"] = f"From: a{i}@b.c\nSubject: x\n\nAnn writes:\n> yes\n{row['body']} isn\u2019t<br />{i}\n-- \nAnn\n"
     held[1]["body"] = held[0]["body"]
     _, knobs = found(table(tmp_path / "a.csv", held))
-    assert [knobs[name] for name in ("html", "headers", "quotes", "signatures", "duplicates")] == [
+    assert [knobs[name] for name in ("html", "apostrophes", "headers", "quotes", "signatures", "duplicates")] == [
+        True,
         True,
         True,
         True,
         True,
         ["train", "unlabelled"],
     ]
-    assert not {"html", "headers", "quotes", "signatures", "attachments", "duplicates"} & found(table(tmp_path / "b.csv", rows()))[1].keys()
+    assert (
+        not {"html", "apostrophes", "headers", "quotes", "signatures", "attachments", "duplicates"}
+        & found(table(tmp_path / "b.csv", rows()))[1].keys()
+    )
 
 
 def test_scripts_are_told_by_the_letters():
