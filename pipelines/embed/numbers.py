@@ -97,7 +97,7 @@ def tables(params: Params, run: Run) -> Iterator[Piece]:
     files = where_from.files(params.source, run, (".parquet", *SEPARATORS), params.sha256)
     for path in files:
         try:
-            schema, batches = (separated if _suffix(path) in SEPARATORS else parquet)(path, params)
+            schema, batches = opened(path, params)
             names = chosen(schema, path, params)
             number = 1
             for batch in batches([*names, *filter(None, (params.id, params.label))]):
@@ -122,6 +122,11 @@ def tables(params: Params, run: Run) -> Iterator[Piece]:
 Batches = Callable[[list[str]], Iterable[pa.RecordBatch]]  # of the columns that are named
 
 
+def opened(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
+    """The columns of a file, and what reads some of them. Raises ArrowException where it is no table."""
+    return (separated if is_separated(path) else parquet)(path, params)
+
+
 def parquet(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
     file = pq.ParquetFile(path)
     return file.schema_arrow, lambda names: file.iter_batches(ROWS, columns=names)
@@ -142,6 +147,11 @@ def separated(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
         return csv.open_csv(path, parse_options=parse, convert_options=convert)
 
     return pa.schema([(it.name, kinds.get(it.name, it.type)) for it in seen]), batches
+
+
+def is_separated(path: Path) -> bool:
+    """CSV or TSV."""
+    return _suffix(path) in SEPARATORS
 
 
 def _suffix(path: Path) -> str:

@@ -161,10 +161,12 @@ def _through(coder: Coder, file: Path, column: str, out: Path, made: str) -> int
 
 
 def _read(file: Path, column: str, folder: Path) -> Vectors:
-    """The rows of a file, as `embed: numbers` reads Parquet and `embed: pretrained` text. Raises Fault."""
+    """The rows of a file, as `embed: numbers` reads Parquet, CSV and TSV, and `embed: pretrained` text. Raises Fault."""
+    from pipelines.embed import numbers
+
     if not file.is_file():
-        raise Fault(f"{file} is no file. Name one of {column}s: *.parquet, or word2vec's text")
-    if file.suffix != ".parquet":
+        raise Fault(f"{file} is no file. Name one of {column}s: *.parquet, *.csv, *.tsv, or word2vec's text")
+    if file.suffix != ".parquet" and not numbers.is_separated(file):
         from pipelines.embed import pretrained
 
         try:
@@ -173,12 +175,10 @@ def _read(file: Path, column: str, folder: Path) -> Vectors:
             lines = [line for line in fault.faults if "drop: true" not in line]
             left_out = len(lines) < len(fault.faults)
             raise Fault([*lines, *[f"Mend these lines of {file}, or leave them out of it"] * left_out]) from fault
-    from pipelines.embed import numbers
-
     try:
-        schema = pq.read_schema(file)
+        schema, _ = numbers.opened(file, numbers.Params(source=str(file)))
     except (pa.ArrowException, OSError) as err:
-        raise Fault(f"{file} is no readable Parquet file: {err}") from err
+        raise Fault(f"{file} cannot be read as a table: {err}") from err
     lists = [field.name for field in schema if pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)]
     if not lists and not any(numbers.is_number(field.type) for field in schema):
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)

@@ -87,7 +87,7 @@ def chosen_text(seen: Look, split: Column | None) -> Column:
         told = ", ".join(f"{it.name} ({it.kind}, {it.n_distinct:,} different)" for it in seen.columns[:30])
         raise Fault(
             f"{seen.source} has no column of text; it has {told}. If its first line is data, put one before it that names the columns. "
-            "Numbers alone are for embed: numbers, and what happened to whom and when is for ingest: events"
+            f"Numbers alone are for embed: {{NAME: {{method: numbers, source: {seen.source}}}}}, what happened to whom and when for ingest: events"
         )
     text, *others = sorted(wordy, key=lambda it: -it.mean_length)
     near = (

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 from ruamel.yaml import YAML
 
 from pipelines import layout
@@ -113,7 +114,7 @@ def test_what_does_not_fit_is_a_fault_and_nothing_is_written(project, tmp_path):
         (three, "no/c.vec", "there is no folder"),
         (tmp_path / "none.vec", "c.vec", "none.vec is no file"),
         (tmp_path / "t.vec", "c.vec", "line 2 .'a'.: 'x' is no number"),
-        (tmp_path / "bad.parquet", "c.vec", "is no readable Parquet file"),
+        (tmp_path / "bad.parquet", "c.vec", "cannot be read as a table"),
     ]:
         with pytest.raises(Fault, match=message):
             encode(project, "pca", file, tmp_path / "out" / out)
@@ -158,3 +159,16 @@ def test_vectors_are_coded_as_the_artifact_was_made_whatever_params_yaml_says_no
 def test_vectors_of_a_row_can_be_read_from_its_own_artifact(project, tmp_path):
     glove = Vectors(project / layout.artifact("vectors", "glove"))
     assert encode(project, "linear", glove.folder / "vectors.parquet", tmp_path / "c.txt") == glove.n_rows()
+
+
+def test_a_table_in_csv_is_coded_as_the_same_table_in_parquet(project, tmp_path):
+    glove = Vectors(project / layout.artifact("vectors", "glove"))
+    x, items = glove.matrix()[:5].astype(np.float64), glove.items()[:5]
+    columns = {"item": items, **{f"n{i}": column for i, column in enumerate(x.T)}}
+    pq.write_table(pa.table(columns), tmp_path / "v.parquet")
+    csv.write_csv(pa.table(columns), tmp_path / "v.csv")
+    for ending in ("parquet", "csv"):
+        assert encode(project, "pca", tmp_path / f"v.{ending}", tmp_path / f"of-{ending}.parquet") == 5
+    coded = [pq.read_table(tmp_path / f"of-{ending}.parquet") for ending in ("parquet", "csv")]
+    assert coded[0]["item"].to_pylist() == items
+    assert coded[0] == coded[1]
