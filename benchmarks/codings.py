@@ -104,7 +104,7 @@ def deep(k: int) -> int:
 
 
 def books(bits: int, rotated: int = 0) -> Callable[[int], int]:
-    return lambda m: 2**bits * -(-D // m) * m + rotated * D * m * -(-D // m)
+    return lambda m: D + 2**bits * -(-D // m) * m + rotated * D * m * -(-D // m)
 
 
 # name -> (module, the shapes it can take)

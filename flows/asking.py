@@ -136,7 +136,7 @@ def search(
 @app.command()
 def encode(
     row: Annotated[str, typer.Argument(help="A row of compress.", autocompletion=CODED)],
-    file: Annotated[Path, typer.Argument(help="Vectors: .parquet, or word2vec's or GloVe's text.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Vectors: .parquet, .csv, .tsv, or word2vec's or GloVe's text.", metavar="FILE")],
     out: Annotated[Path, typer.Argument(help="Where to: .parquet, .vec or .txt.", metavar="OUT")],
 ) -> None:
     """Turn vectors of a file into codings, by a row of compress."""
@@ -149,7 +149,7 @@ def encode(
 @app.command()
 def decode(
     row: Annotated[str, typer.Argument(help="A row of compress.", autocompletion=CODED)],
-    file: Annotated[Path, typer.Argument(help="Its codings: .parquet, or as text.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="Its codings: .parquet, .csv, .tsv, or as text.", metavar="FILE")],
     out: Annotated[Path, typer.Argument(help="Where to: .parquet, .vec or .txt.", metavar="OUT")],
 ) -> None:
     """Turn codings of a file back into vectors, by the row of compress that made them."""

@@ -5,7 +5,7 @@ shapes  N rows of D numbers; sizes are D, ..., K, the widths from the vector to 
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from pipelines.artifacts.vectors import Vectors
 from pipelines.fit import Recipe, apply, arrays, fit, prepare
 from pipelines.kernels.uniform import clipped, codes, from_zero, middles
 from pipelines.method import Knobs, Run
+
+Network = TypeVar("Network", bound="Autoencoder")
 
 
 class RoundedKnobs(Knobs):
@@ -145,15 +147,21 @@ class Autoencoder(nn.Module):
             case "cross_entropy":
                 return functional.binary_cross_entropy_with_logits(made, vectors, reduction="none").mean(dim=1)
             case "cosine":
-                return 1 - functional.cosine_similarity(made * self.scale + self.mean, vectors)
+                # by the scale, as torch takes vectors shorter than 1e-8 for longer ones
+                return 1 - functional.cosine_similarity(made + self.mean / self.scale, vectors / self.scale)
         return functional.mse_loss(made, self.standard(vectors), reduction="none").mean(dim=1)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(n, D) -> (n, K + 1): the coding, and the squared distance of the vector and its reconstruction."""
+    def code(self, vectors: Tensor) -> Tensor:
+        """(n, D) -> (n, K), as they are kept: rounded, where numbers have few bits."""
         coding = self.encode(vectors)
         if self.rounding:
             low, step, n_cells = self.rounding
             coding = torch.from_numpy(middles(codes(coding.cpu().numpy(), low, step, n_cells), low, step)).to(vectors.device)
+        return coding
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(n, D) -> (n, K + 1): the coding, and the squared distance of the vector and its reconstruction."""
+        coding = self.code(vectors)
         error = ((self.decode(coding) - vectors) ** 2).sum(dim=1, keepdim=True)
         return torch.cat([coding, error], dim=1)
 
@@ -213,7 +221,7 @@ def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits:
     if bits < 32 and model.settings.get("code") != "sign":  # which are rounded already
         (seen,) = apply(model, [(coding.drawn(vectors, run),)], run)
         codings = seen[:, :-1]
-        sparse = model.settings.get("code") == "relu"  # what is 0 stays so
+        sparse = model.settings.get("code") in ("relu", "sigmoid")  # what is 0 stays so, and nothing falls below
         ranges = from_zero(codings, 2**bits) if sparse else clipped(codings, 2**bits, codings.mean(axis=0))
         low, step = (part.astype(np.float32) for part in ranges)
         model.rounding = low, step, 2**bits
@@ -225,11 +233,21 @@ def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits:
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Autoencoder:
     """The autoencoder that `write` left in an artifact. Raises ValueError, KeyError or RuntimeError where weights and settings do not fit."""
-    if len(settings["sizes"]) < 2 or settings.get("activation") not in (None, *ACTIVATIONS):
-        raise ValueError(f"sizes {settings['sizes']}, activation {settings.get('activation')!r}")
-    if weights["mean"].shape != (settings["sizes"][0],):
-        raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {settings['sizes'][0]} numbers")
-    network = {key: settings[key] for key in ("activation", "code", "loss", "tied") if key in settings}
-    made = Autoencoder(settings["sizes"], weights["mean"], float(weights["scale"]), **network)
+    return restored(Autoencoder, settings, weights, ("activation", "code", "loss", "tied"))
+
+
+def restored(make: Callable[..., Network], settings: dict, weights: dict[str, np.ndarray], knobs: Sequence[str]) -> Network:
+    """As `rebuild`, of Autoencoder or what is built on it, which takes these settings."""
+    sizes, network = settings["sizes"], {key: settings[key] for key in knobs if key in settings}
+    unknown = [value for key, value in network.items() if key in ("activation", "code") and value not in (None, *ACTIVATIONS)]
+    if len(sizes) < 2 or unknown:
+        raise ValueError(f"sizes {sizes}, unknown activations {unknown}")
+    if weights["mean"].shape != (sizes[0],):
+        raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {sizes[0]} numbers")
+    made = make(sizes, weights["mean"], float(weights["scale"]), **network)
     made.load_state_dict({name: torch.from_numpy(weights[name]) for name in made.state_dict()})
+    if "levels" in settings or {"low", "step"} & weights.keys():
+        made.rounding = weights["low"], weights["step"], settings["levels"]
+        if not weights["low"].shape == weights["step"].shape == (sizes[-1],):
+            raise ValueError(f"low and step of shapes {weights['low'].shape}, {weights['step'].shape} for codings of {sizes[-1]} numbers")
     return made.eval()

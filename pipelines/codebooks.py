@@ -38,7 +38,7 @@ def checked(vectors: Vectors, params: CodeKnobs) -> tuple[Array, float]:
     n, entries = vectors.n_rows(), 2**params.bits
     if n < entries:
         raise Fault(f"{vectors.name}: {n} rows cannot fill codebooks of {entries} entries. Lower bits, or bring more rows")
-    return coding.checked(vectors, params.n_parts, wide=True)
+    return coding.checked(vectors)
 
 
 def write(
@@ -51,6 +51,8 @@ def write(
         weights: `codebooks`, and what else its decoder takes.
     """
     settings: dict[str, Any] = {"model": "codebooks", "form": form, "size": vectors.size, "bits": params.n_parts * params.bits}
+    if form == "concatenate":
+        settings["rotated"] = "rotation" in weights
     back = decoder(settings, weights)
 
     def coded() -> Iterator[tuple[Array, Array]]:
@@ -75,13 +77,15 @@ def about(mean: Array, books: Array) -> Array:
 def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decoder:
     """Of either form.
 
-    Weights: codebooks; of concatenated parts optionally rotation, (M W, D), from the parts' columns to the vector's.
+    Weights: codebooks; of concatenated parts mean, (D,), and, where settings say `rotated`, rotation, (M W, D).
     """
-    codebooks, rotation, size = weights["codebooks"], weights.get("rotation"), settings["size"]
+    codebooks, size = weights["codebooks"], settings["size"]
+    rotation = weights["rotation"] if settings.get("rotated") else None
     n_parts, _, width = codebooks.shape
-    if (width if settings["form"] == "sum" else n_parts * width) < size:
+    if width != (size if settings["form"] == "sum" else -(-size // n_parts)):
         raise ValueError(f"codebooks of shape {codebooks.shape} for vectors of {size} numbers")
-
+    if settings["form"] == "concatenate" and weights["mean"].shape != (size,):
+        raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {size} numbers")
     if rotation is not None and rotation.shape != (n_parts * width, size):
         raise ValueError(f"a rotation of shape {rotation.shape} for {n_parts} parts of {width} numbers, and vectors of {size}")
 
@@ -93,7 +97,7 @@ def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decod
 
     def concatenated(codes: Array) -> Array:
         parts = codebooks[np.arange(n_parts), codes.astype(np.intp)].reshape(len(codes), -1)
-        return parts[:, columns(size, n_parts)] if rotation is None else parts @ rotation
+        return (parts[:, columns(size, n_parts)] if rotation is None else parts @ rotation) + weights["mean"]
 
     return {"sum": summed, "concatenate": concatenated}[settings["form"]]
 

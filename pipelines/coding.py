@@ -27,8 +27,13 @@ LARGEST, SMALLEST = 1e15, 1e-15  # beyond them squares of float32, of which erro
 Decoder = Callable[[np.ndarray], np.ndarray]  # (n, K) float32 -> (n, D) float32
 
 
-def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = "squared") -> tuple[np.ndarray, float]:
-    """(D,) mean, and the mean squared distance from it. Raises Fault for all that forbids to code the vectors so."""
+def checked(vectors: Vectors, coding_size: int = 0, wide: bool = False, loss: str = "squared") -> tuple[np.ndarray, float]:
+    """(D,) mean, and the mean squared distance from it. Raises Fault for all that forbids to code the vectors so.
+
+    Args:
+        coding_size: of a coding whose numbers are learned directions; 0 of other codes.
+        wide: whether it may be as long as the vector, or longer.
+    """
     faults, n, start, first = [], vectors.n_rows(), 0, np.zeros(vectors.size)
     if not n:
         faults.append(f"{vectors.name}: it has no vectors. Look at the stage that made them")
@@ -37,7 +42,7 @@ def checked(vectors: Vectors, coding_size: int, wide: bool = False, loss: str = 
             f"{vectors.name}: its vectors have {vectors.size} numbers, a coding of {coding_size} is not shorter. "
             "Ask for fewer, or take a sparse method, whose codings may be wide"
         )
-    if n < coding_size and not wide:
+    if n < coding_size:
         faults.append(f"{vectors.name}: {n} rows cannot show {coding_size} directions. Ask for a shorter coding, or bring more rows")
     total, squares, bad, n_bad, low, high = np.zeros(vectors.size), np.zeros(vectors.size), [], 0, np.inf, -np.inf
     for piece in vectors.pieces():
@@ -109,8 +114,12 @@ def decoded(codings: Codings) -> Iterator[np.ndarray]:
     return (back(piece) for piece in codings.pieces())
 
 
-def decoder(codings: Codings) -> Decoder:
-    """Raises Fault where the codings' model is not known, its weights do not fit each other, or are of other codings."""
+def decoder(codings: Codings, of: str = "") -> Decoder:
+    """Raises Fault where the codings' model is not known, its weights do not fit each other, or are of other codings.
+
+    Args:
+        of: what is to be decoded, where it is not these codings: a file.
+    """
     settings, weights = codings.model()
     kind = settings.get("model")
     if kind not in DECODERS:
@@ -123,17 +132,22 @@ def decoder(codings: Codings) -> Decoder:
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
         reason = str(err).strip().splitlines()[-1].strip()
         raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
-    other = f"{codings.name}: its model is of other codings: it takes"
     if size != codings.size:
-        raise Fault(f"{other} {size} numbers, and these have {codings.size}. Run again: dvc repro -f")
+        raise Fault(
+            f"{codings.name}: its model is of other codings: it takes {size} numbers, and these have {codings.size}. Run again: dvc repro -f"
+        )
+    mend = f"Mend them, or name the row that made them: codings of {codings.name} have none" if of else "Run again: dvc repro -f"
 
     def known(piece: np.ndarray) -> np.ndarray:
+        wrong = ""
         if not np.isfinite(piece).all():
-            raise Fault(f"{codings.name}: it holds numbers that are not finite. Run again: dvc repro -f")
-        if n_codes is not None and (piece >= n_codes).any():
-            raise Fault(f"{other} fewer codes than these have. Run again: dvc repro -f")
-        if n_codes is not None and ((piece < 0) | (piece != np.floor(piece))).any():
-            raise Fault(f"{codings.name}: it holds numbers that are no codes, which are whole and not below 0. Run again: dvc repro -f")
+            wrong = "numbers that are not finite"
+        elif settings.get("code") == "sign" and (np.abs(piece) != 1).any():
+            wrong = "numbers that are no bits, which are -1 and 1"
+        elif n_codes is not None and ((piece < 0) | (piece >= n_codes) | (piece != np.floor(piece))).any():
+            wrong = f"numbers that are no codes of its model, which are whole, from 0 to {np.max(n_codes) - 1}"
+        if wrong:
+            raise Fault(f"{of or codings.name} holds {wrong}. {mend}")
         return back(piece)
 
     return known

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from pipelines.autoencoder import ACTIVATIONS, Autoencoder
+from pipelines.autoencoder import ACTIVATIONS, Autoencoder, restored
 
 STRIDE = 2  # pixels from one place of a kernel to the next: each layer halves an image's sides, rounded up
 
@@ -82,7 +81,4 @@ class ChannelsLast(nn.Module):
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Convolutional:
     """The network whose settings and weights an artifact holds."""
-    network = {key: settings[key] for key in ("shape", "channels", "kernel_size", "activation", "loss")}
-    made = Convolutional(settings["sizes"], weights["mean"], float(weights["scale"]), **network)
-    made.load_state_dict({name: torch.from_numpy(weights[name]) for name in made.state_dict()})
-    return made.eval()
+    return restored(Convolutional, settings, weights, ("shape", "channels", "kernel_size", "activation", "loss"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.codings import Codings
-from pipelines.coding import checked, cost, decode
+from pipelines.coding import checked, cost, decode, decoder
 from pipelines.errors import Fault
 from pipelines.method import Run
 from tests.matrices import vectors_of
@@ -67,21 +67,30 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
             "decoder.0.weight": np.zeros((3, 1), np.float32), "decoder.0.bias": np.zeros(3, np.float32),
             "mean": np.zeros(3, np.float32), "scale": np.float32(2)}, "takes 1 numbers, and these have 2"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.zeros((5, 4, 3), np.float32)}, "takes 5 numbers"),
-        ({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)}, "takes fewer codes than these have"),
-        ({"model": "scalar", "bits": 2, "levels": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "takes fewer codes than these have"),
+        ({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)}, "no codes of its model, which are whole, from 0 to 1"),
+        ({"model": "scalar", "bits": 2, "levels": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "no codes of its model, which are whole, from 0 to 1"),
         ({"model": "scalar", "bits": 8, "levels": 16}, {"low": np.zeros(3), "step": np.ones(3)}, "low and step are 3 and 3 numbers"),
         ({"model": "transform", "bits": 3}, {
             "levels": np.zeros(6, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
-            "mean": np.zeros(3, np.float32)}, "takes fewer codes than these have"),
+            "mean": np.zeros(3, np.float32)}, "no codes of its model, which are whole, from 0 to 3"),
         ({"model": "transform", "bits": 3}, {
             "levels": np.zeros(5, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
             "mean": np.zeros(3, np.float32)}, r"for 2 numbers of 6 levels"),
-        ({"model": "codebooks", "form": "concatenate", "size": 4, "bits": 4}, {
-            "codebooks": np.zeros((2, 4, 2), np.float32), "rotation": np.zeros((4, 3), np.float32)}, r"a rotation of shape \(4, 3\)"),
+        ({"model": "codebooks", "form": "concatenate", "size": 4, "bits": 4, "rotated": True}, {
+            "codebooks": np.zeros((2, 4, 2), np.float32), "mean": np.zeros(4, np.float32), "rotation": np.zeros((4, 3), np.float32)}, r"a rotation of shape \(4, 3\)"),
+        ({"model": "codebooks", "form": "concatenate", "size": 4, "bits": 4, "rotated": True}, {
+            "codebooks": np.zeros((2, 4, 2), np.float32), "mean": np.zeros(4, np.float32)}, "not those of its settings .*rotation"),
+        ({"model": "codebooks", "form": "sum", "size": 2, "bits": 4}, {"codebooks": np.zeros((2, 4, 3), np.float32)}, "for vectors of 2 numbers"),
+        ({"model": "autoencoder", "sizes": [3, 2], "code": "signum"}, {}, r"unknown activations \['signum'\]"),
+        ({"model": "autoencoder", "sizes": [3, 2], "activation": None, "levels": 4}, {
+            "encoder.0.weight": np.zeros((2, 3), np.float32), "encoder.0.bias": np.zeros(2, np.float32),
+            "decoder.0.weight": np.zeros((3, 2), np.float32), "decoder.0.bias": np.zeros(3, np.float32),
+            "mean": np.zeros(3, np.float32), "scale": np.float32(2), "low": np.zeros(1, np.float32), "step": np.ones(1, np.float32)},
+            r"low and step of shapes \(1,\), \(1,\)"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.full((2, 4, 3), np.nan, np.float32)},
             "codebooks hold numbers that are not finite"),
         ({"model": "autoencoder", "sizes": []}, {}, r"sizes \[\]"),
-        ({"model": "autoencoder", "sizes": [3, 2], "activation": "softsign"}, {}, "activation 'softsign'"),
+        ({"model": "autoencoder", "sizes": [3, 2], "activation": "softsign"}, {}, r"unknown activations \['softsign'\]"),
         ({"model": "autoencoder", "sizes": [3, 2]}, {"mean": np.zeros(1, np.float32), "scale": np.float32(1)}, r"a mean of shape \(1,\)"),
     ],
 )  # fmt: skip
@@ -129,6 +138,8 @@ def test_numbers_that_are_no_codes_are_refused(tmp_path, bad):
         out.model({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)})
     with pytest.raises(Fault, match="numbers that are no codes"):
         decode(out.artifact)
+    with pytest.raises(Fault, match=r"mine.csv holds numbers that are no codes .* Mend them, or name the row that made them"):
+        decoder(out.artifact, "mine.csv")(np.float32([[1, bad]]))
 
 
 def test_settings_that_are_no_object_are_a_fault(tmp_path):
@@ -142,3 +153,10 @@ def test_numbers_so_small_that_their_squares_are_0_are_refused(tmp_path):
     x = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32) * 1e-24
     with pytest.raises(Fault, match="1e-15 is the least that the largest may be"):
         checked(vectors_of(tmp_path / "v", [f"w{i}" for i in range(20)], x), 2)
+
+
+def test_learned_directions_are_no_more_than_rows(tmp_path):
+    v = vectors_of(tmp_path / "v", ["a", "b", "c"], np.eye(3))
+    with pytest.raises(Fault, match="3 rows cannot show 64 directions"):
+        checked(v, 64, wide=True)
+    assert checked(v)[1] == pytest.approx(2 / 3)

@@ -1,12 +1,16 @@
 """Draws of codings that no item has."""
 
+import json
+
 import numpy as np
 import pytest
 
 from pipelines.artifacts.codings import Codings
+from pipelines.compress import adversarial
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.prior import draws
+from tests.matrices import vectors_of
 
 
 def codings(folder, settings, weights=None):
@@ -42,3 +46,14 @@ def test_a_generator_makes_its_own_of_these(tmp_path):
 def test_codings_that_follow_no_law_are_refused_and_those_that_do_are_named(tmp_path):
     with pytest.raises(Fault, match="codings/c follows no law .* those of variational and adversarial do"):
         draws(codings(tmp_path / "c", {"model": "autoencoder"}), 3, seed=1)
+
+
+def test_a_generator_of_other_weights_is_refused(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    v = vectors_of(tmp_path / "v", [f"w{i}" for i in range(40)], x)
+    made = adversarial.compress(v, adversarial.Params(form="gan", sizes=[2], epochs=1), Run(tmp_path / "c", seed=1))
+    settings = made.settings()
+    for changed in ({"generator": [2, 3, 2]}, {"generator": [3, 128, 128, 3]}):
+        (made.folder / "model.json").write_text(json.dumps(settings | changed))
+        with pytest.raises(Fault, match=r"codings/c: the weights of its generator are not those of its settings"):
+            draws(made, 2, 1)

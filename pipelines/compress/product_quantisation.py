@@ -36,12 +36,12 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     n_parts, size = params.n_parts, vectors.size
     if n_parts > size:
         raise Fault(f"{vectors.name}: its vectors have {size} numbers, which are no {n_parts} parts. Lower n_parts")
-    _, variance = codebooks.checked(vectors, params)
+    mean, variance = codebooks.checked(vectors, params)
     # a second one waits in a loop for the first, and takes more of the processor than it saves
     faiss.omp_set_num_threads(1)
-    width, places = -(-size // n_parts), columns(size, n_parts)
-    x, more = np.zeros((vectors.n_rows(), n_parts * width), np.float32), {}
-    x[:, places] = vectors.matrix()
+    width, places, more = -(-size // n_parts), columns(size, n_parts), {"mean": mean.astype(np.float32)}
+    x = np.zeros((vectors.n_rows(), n_parts * width), np.float32)
+    x[:, places] = vectors.matrix() - more["mean"]  # beside a large mean float32 has no digits left for what tells the vectors apart
     quantiser, lost = _trained(params, x, run)
     if params.rotate and not 1 < x.shape[1] <= len(x):  # faiss writes past its memory where numbers are more than rows
         run.say(f"{len(x)} rows do not say how to turn {x.shape[1]} numbers: the parts are of columns as they stand")

@@ -41,7 +41,7 @@ class Params(Knobs):
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
-    _, variance = coding.checked(vectors, vectors.size, wide=True)
+    _, variance = coding.checked(vectors)
     n_levels = 2**params.bits - params.symmetric
     low, step = _range(vectors, n_levels, params, run)
     settings = {"model": "scalar", "bits": coding.whole_bytes(vectors.size, params.bits), "levels": n_levels}

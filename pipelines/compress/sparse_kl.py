@@ -1,7 +1,8 @@
 """Sparse autoencoder by a target: each unit is to be active for a given share of the items, on the average.
 
 reads   vectors   one float32 vector of D numbers per item
-writes  codings   one float32 coding of K numbers in [0, 1] per item, the squared error of its reconstruction, the model
+writes  codings   one float32 coding of K numbers from 0 to 1 (but for rounding, where they have few bits) per item, the squared error
+                  of its reconstruction, the model
 source  Ng 2011: L(x, g(h)) + weight sum_j D_KL(p || p_j), D_KL(p || q) = p ln(p / q) + (1 - p) ln((1 - p) / (1 - q));
         p_j is the mean activity of unit j over a batch
 shapes  N items, D = vector_size, sizes = hidden widths, the last of them is K, which may be above D

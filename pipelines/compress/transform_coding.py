@@ -34,7 +34,7 @@ def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
     size = vectors.size
     if params.n_bits > MOST * size:
         raise Fault(f"{vectors.name}: {size} numbers hold {MOST * size} bits at most, not {params.n_bits}. Lower n_bits")
-    mean, variance = coding.checked(vectors, size, wide=True)
+    mean, variance = coding.checked(vectors)
     along = directions(vectors, mean, size, run)  # (D, D)
     tables = allotted(np.sort((coding.drawn(vectors, run) - mean) @ along.T, axis=0), params.n_bits)
     used = [j for j, table in enumerate(tables) if len(table) > 1]

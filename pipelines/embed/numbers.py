@@ -5,6 +5,8 @@ writes  vectors      one float32 vector per row, in the files' order, with its l
 source  `digits`: Alpaydin, Kaynak 1998, the 1,797 test digits as scikit-learn has them: 8 x 8 pixels of 0 to 16
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
@@ -26,6 +28,8 @@ DIGITS = "digits"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 ROWS = 4096
 SHOWN = 10  # cells in a message
+NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+GROUPED = r"\s*[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+,\d+)\s*"  # 1,000.5, or 1,5
 
 
 class Params(Knobs):
@@ -99,8 +103,11 @@ def tables(params: Params, run: Run) -> Iterator[Piece]:
         try:
             schema, batches = opened(path, params)
             names = chosen(schema, path, params)
+            if not (params.column or params.columns) and path == files[0]:
+                out = [f"{it.name} ({it.type})" for it in schema if it.name not in (*names, params.id, params.label)]
+                run.say(f"{len(names)} columns of numbers" + f"; left out, as they hold none: {', '.join(out)}" * bool(out))
             number = 1
-            for batch in batches([*names, *filter(None, (params.id, params.label))]):
+            for batch in batches(list(dict.fromkeys([*names, *filter(None, (params.id, params.label))]))):
                 where = [ids(number + i, path.name, len(files) > 1) for i in range(batch.num_rows)]
                 number += batch.num_rows
                 if params.id:
@@ -133,20 +140,53 @@ def parquet(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
 
 
 def separated(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
-    """The first line names the columns; which are numbers is told by the first megabyte."""
+    """The first line names the columns; which are numbers is told by the first megabyte. Raises Fault for cells of such that are none."""
+    # the word null is a word, and no missing one
+    plain = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
     parse = csv.ParseOptions(delimiter=SEPARATORS[_suffix(path)])
-    with csv.open_csv(path, parse_options=parse) as file:
-        seen = file.schema
-    words = (params.id, params.label)
+    with csv.open_csv(path, parse_options=parse, convert_options=csv.ConvertOptions(**plain)) as file:
+        seen, first = file.schema, next(file, None)
+    words = [name for name in (params.id, params.label) if name]
+    if faults := [*_nameless(path, seen.names), *_spoilt(path, first, words, params.columns)]:
+        raise Fault(faults)
+    parse.ignore_empty_lines = len(seen) > 1  # of one column, an empty line is an empty cell
     # 1, 2 and then 2.5 is no fault, an id 007 stays what it is, and cells that are all empty are told
-    numeric = [it.name for it in seen if is_number(it.type) or pa.types.is_null(it.type)]
-    kinds = dict.fromkeys(numeric, pa.float64()) | dict.fromkeys(filter(None, words), pa.string())
+    numeric = [it.name for it in seen if pa.types.is_null(it.type) or (is_number(it.type) and not pa.types.is_boolean(it.type))]
+    kinds = dict.fromkeys(numeric, pa.float64()) | dict.fromkeys(words, pa.string())
 
     def batches(names: list[str]) -> Iterable[pa.RecordBatch]:
-        convert = csv.ConvertOptions(column_types=kinds, include_columns=names, strings_can_be_null=True)
+        convert = csv.ConvertOptions(column_types=kinds, include_columns=names, **plain)
         return csv.open_csv(path, parse_options=parse, convert_options=convert)
 
     return pa.schema([(it.name, kinds.get(it.name, it.type)) for it in seen]), batches
+
+
+def _nameless(path: Path, names: list[str]) -> list[str]:
+    """A fault, where the first line is a row of numbers; 0, 1, 2 ... are names, as tables without them are given."""
+    numeric = [name for name in names if re.fullmatch(NUMBER, name)]
+    if 2 * len(numeric) < len(names) or numeric == [str(int(float(numeric[0])) + i) for i in range(len(numeric))]:
+        return []
+    return [
+        f"{path}: its first line holds numbers, {', '.join(numeric[:3])}, where the columns' names must be. Put a line of names before it"
+    ]
+
+
+def _spoilt(path: Path, first: pa.RecordBatch | None, words: list[str], columns: list[str]) -> list[str]:
+    """A fault for each column that is of numbers but for some cells, which would else be taken for one of text."""
+    faults = []
+    for it in first.schema if first else ():
+        if not pa.types.is_string(it.type) or it.name in words or (columns and it.name not in columns):
+            continue
+        cells = first.column(it.name)
+        meant = pc.match_substring_regex(cells, rf"^(?:{NUMBER}|{GROUPED})$").fill_null(False)
+        read = pc.match_substring_regex(cells, rf"^(?:{NUMBER})$").fill_null(True)
+        if 2 * meant.true_count >= len(cells) - cells.null_count:
+            row = read.index(False).as_py()
+            faults.append(
+                f"{path}: column {it.name!r} has numbers, but {read.false_count} of its first {len(cells)} cells cannot be read as such, "
+                f"first {ids(row + 1, path.name, False)}: {cells[row].as_py()!r}. Mend them, or name the columns that are meant in `columns`"
+            )
+    return faults
 
 
 def is_separated(path: Path) -> bool:
@@ -161,7 +201,9 @@ def _suffix(path: Path) -> str:
 def chosen(schema: pa.Schema, path: Path, params: Params) -> list[str]:
     """The columns that hold the numbers. Raises Fault for those that are not there, or hold something else."""
     wanted = [params.column] if params.column else params.columns
-    faults = [
+    faults = [f"{path} has {n} columns {name!r}. Call each otherwise" for name, n in Counter(schema.names).items() if n > 1]
+    faults += [f"columns names {name!r} {n} times. Name it once" for name, n in Counter(wanted).items() if n > 1]
+    faults += [
         f"{path} has no column {name!r}; it has {', '.join(schema.names)}.{nearest(name, schema.names)}"
         for name in [*wanted, *filter(None, (params.id, params.label))]
         if name not in schema.names
@@ -211,4 +253,4 @@ def lists(column: pa.Array, where: list[str], path: Path, name: str) -> tuple[np
 def numbers(column: pa.Array) -> np.ndarray:
     """float32; NaN where there is none, and infinite where it is too large for that."""
     with np.errstate(over="ignore"):
-        return column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+        return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float32)

@@ -17,12 +17,13 @@ from pydantic import Field
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
-from pipelines.coding import cost
+from pipelines.coding import DECODERS, cost, decoder
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import interval, mean_draws
 from pipelines.method import Knobs, Run
 
 FLOAT_BYTES = 4
+ALIKE = 0.01  # share of the vectors' variance by which errors may differ that were found on another device
 
 
 class Params(Knobs):
@@ -33,6 +34,8 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run)
     rows = {item: row for row, item in enumerate(vectors.items())}
     _check_items(rows, vectors, codings)
     away = _distances_from_mean(vectors)
+    if faults := [fault for coding in codings for fault in _of_others(rows, away, vectors, coding)]:
+        raise Fault(faults)
     with run.open(Scores) as out:
         for coding in codings:
             mine = [rows[item] for item in coding.items()]
@@ -57,6 +60,21 @@ def _check_items(rows: dict[str, int], vectors: Vectors, codings: list[Codings])
             )
     if faults:
         raise Fault(faults)
+
+
+def _of_others(rows: dict[str, int], away: np.ndarray, vectors: Vectors, coding: Codings) -> list[str]:
+    """A fault, where the errors that stand beside the first codings are not how far these decode from the vectors."""
+    if coding.model()[0].get("model") not in DECODERS:  # a method's own
+        return []
+    back = decoder(coding)(next(coding.pieces()))
+    mine = np.array([rows[item] for item in coding.items()[: len(back)]])
+    order = np.argsort(mine)
+    if back.shape[1] == vectors.size:
+        seen = ((back[order] - vectors.rows(mine[order])) ** 2).sum(axis=1, dtype=np.float64)
+        told = coding.read(columns=["error"]).column("error").to_numpy()[: len(back)][order]
+        if abs(seen - told).mean() <= ALIKE * max(away[mine].mean(), 1e-30):
+            return []
+    return [f"{coding.name}: its errors are not distances from {vectors.name}. Name the vectors that it was made from"]
 
 
 def _distances_from_mean(vectors: Vectors) -> np.ndarray:

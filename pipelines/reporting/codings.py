@@ -127,7 +127,7 @@ def activity(codings: Codings) -> dict[str, Any] | None:
     borders = np.linspace(0, top, BINS + 1)
     counts, total, active = np.zeros(BINS, np.int64), np.zeros(codings.size), 0
     for piece in codings.pieces():
-        counts += np.histogram(piece, borders)[0]
+        counts += np.histogram(np.minimum(piece, top), borders)[0]
         total += piece.sum(axis=0, dtype=np.float64)
         active += int((piece > above).sum())
     mean = total / codings.n_rows()  # (K,)

@@ -17,6 +17,7 @@ from pipelines.artifacts.tokens import UNKNOWN_ID
 from pipelines.errors import Fault, nearest
 from pipelines.use.cutting import Cut
 from pipelines.use.predict import Classifier
+from pipelines.use.rows import check_place
 
 T = TypeVar("T")
 BATCH = 256  # texts at a time
@@ -143,8 +144,7 @@ def write(found: Iterable[dict[str, Any]], file: Path) -> int:
     """A Parquet file of text, predicted, and a column for each class's probability, or the number; how many rows. Raises Fault."""
     if file.suffix != ".parquet":
         raise Fault(f"{file} ends in {file.suffix or 'nothing'!r}; answers are written to *.parquet")
-    if not file.parent.is_dir():
-        raise Fault(f"{file}: there is no folder {file.parent}. Make it, or name another file")
+    check_place(file)
     n = 0
     with tempfile.TemporaryDirectory(prefix=".predict-", dir=file.parent) as aside:
         writer = None

@@ -1,10 +1,11 @@
 """Encode and decode: vectors of somebody's own to codings by a row of compress, and codings back to vectors.
 
-reads   codings   of a row: their model. Files: Parquet with columns item (or word, doc_id) and vector or coding, or word2vec's or GloVe's text
+reads   codings   of a row: their model. Files: Parquet with columns item (or word, doc_id) and vector or coding, CSV or TSV
+          with a column a number, or word2vec's or GloVe's text
 writes  FILE.parquet   item, coding or vector; FILE.vec, word2vec's text; FILE.txt, GloVe's
 
-A vector that the row has coded itself gets the coding that it has there. Way back all models have but that of texts; a way there
-networks, principal components, and quantisers whose parts are chosen one by one.
+A vector that the row has coded itself gets the coding that it has there, but for codes that lie as near as rounding can tell. A way back
+all models have but that of texts; a way there networks, principal components, and quantisers whose parts are chosen one by one.
 """
 
 import tempfile
@@ -21,10 +22,10 @@ from pipelines.codebooks import columns
 from pipelines.coding import Settings, Weights, decoder
 from pipelines.errors import Fault
 from pipelines.kernels import lloyd
-from pipelines.kernels.uniform import codes, middles
+from pipelines.kernels.uniform import codes
 from pipelines.method import Run
 from pipelines.params import read_row
-from pipelines.use.rows import made
+from pipelines.use.rows import check_place, made
 
 TEXT = (".vec", ".txt")
 NAMES = ("item", "word", "doc_id")  # columns that may hold what a row stands for
@@ -40,7 +41,7 @@ def encode(root: Path, row: str, file: Path, out: Path) -> int:
 def decode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many codings of `file` are written to `out` as vectors. Raises Fault, and then nothing is written."""
     codings = _codings(root, row)
-    back, size = decoder(codings), codings.size
+    back, size = decoder(codings, str(file)), codings.size
 
     def sized(piece: np.ndarray) -> np.ndarray:
         if piece.shape[1] != size:
@@ -62,7 +63,7 @@ def encoder(codings: Codings) -> Coder:
     """Raises Fault where the model has no way from a vector to a coding, or cannot be used."""
     settings, weights = codings.model()
     kind = settings.get("model")
-    kind = f"codebooks, {settings['form']}" if kind == "codebooks" else kind
+    kind = f"codebooks, {settings.get('form')}" if kind == "codebooks" else kind
     if kind not in ENCODERS:
         why = (
             "codes texts, not vectors"
@@ -95,15 +96,10 @@ def _network(settings: Settings, weights: Weights) -> Coder:
     from pipelines import autoencoder, convolution
 
     model = (convolution if settings["model"] == "convolutional" else autoencoder).rebuild(settings, weights)
-    rounded = "low" in weights
 
     @torch.no_grad()
     def code(piece: np.ndarray) -> np.ndarray:
-        found = model.encode(torch.from_numpy(piece.copy())).numpy()
-        if not rounded:
-            return found
-        low, step = weights["low"], weights["step"]
-        return middles(codes(found, low, step, settings["levels"]), low, step)
+        return model.code(torch.from_numpy(piece.copy())).numpy()
 
     return code
 
@@ -114,11 +110,12 @@ def _concatenated(settings: Settings, weights: Weights) -> Coder:
     squares = (codebooks**2).sum(axis=2)  # (M, entries)
 
     def code(piece: np.ndarray) -> np.ndarray:
-        if "rotation" in weights:
-            x = piece @ weights["rotation"].T
+        apart = piece - weights["mean"]
+        if settings["rotated"]:
+            x = apart @ weights["rotation"].T
         else:
             x = np.zeros((len(piece), n_parts * width), np.float32)
-            x[:, columns(size, n_parts)] = piece
+            x[:, columns(size, n_parts)] = apart
         part = x.reshape(len(piece), n_parts, width)
         return np.stack([(squares[m] - 2 * part[:, m] @ codebooks[m].T).argmin(axis=1) for m in range(n_parts)], axis=1)
 
@@ -149,8 +146,7 @@ def _through(coder: Coder, file: Path, column: str, out: Path, made: str) -> int
         raise Fault(
             f"{out} ends in {out.suffix or 'nothing'!r}; {made}s are written to *.parquet, {' or '.join('*' + end for end in TEXT)}"
         )
-    if not out.parent.is_dir():
-        raise Fault(f"{out}: there is no folder {out.parent}. Make it, or name another file")
+    check_place(out)
     with tempfile.TemporaryDirectory(prefix=".encode-", dir=out.parent) as aside:
         given = _read(file, column, Path(aside) / "given")
         items = given.items()
@@ -179,7 +175,7 @@ def _read(file: Path, column: str, folder: Path) -> Vectors:
         schema, _ = numbers.opened(file, numbers.Params(source=str(file)))
     except (pa.ArrowException, OSError) as err:
         raise Fault(f"{file} cannot be read as a table: {err}") from err
-    lists = [field.name for field in schema if pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)]
+    lists = [field.name for field in schema if numbers.is_list(field.type)]
     if not lists and not any(numbers.is_number(field.type) for field in schema):
         there = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise Fault(f"{file} has no column of {column}s; it has {there}. Write one of lists of numbers, {column!r}")

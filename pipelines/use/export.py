@@ -22,7 +22,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.counts import Counts
 from pipelines.errors import Fault, nearest
 from pipelines.registry import MAKER
-from pipelines.use.rows import made
+from pipelines.use.rows import check_place, made
 from pipelines.use.space import vectors
 
 
@@ -52,10 +52,9 @@ def export(
         )
     if file.suffix not in forms:
         raise Fault(f"{file} ends in {file.suffix or 'nothing'!r}; {what} are written to {' or '.join('*' + ending for ending in forms)}")
-    if not file.parent.is_dir():
-        raise Fault(f"{file}: there is no folder {file.parent}. Make it, or name another file")
-    if file.is_dir() or (file.exists() and file.suffix in FOLDERS):
-        raise Fault(f"{file} is a {'folder' if file.is_dir() else 'file'} that is there already. Remove it, or name another")
+    check_place(file)
+    if file.exists() and file.suffix in FOLDERS:
+        raise Fault(f"{file} is a file that is there already. Remove it, or name another")
     page, _, name = forms[file.suffix].partition(".")
     form: Callable = getattr(importlib.import_module(f"pipelines.use.{page}"), name)
     source = OPEN[noun](root, row)

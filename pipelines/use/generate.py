@@ -13,7 +13,7 @@ from pipelines.coding import are_names, decoder
 from pipelines.errors import Fault
 from pipelines.params import read_row
 from pipelines.prior import draws
-from pipelines.use.rows import made
+from pipelines.use.rows import check_place, made
 from pipelines.use.space import Space
 
 
@@ -63,8 +63,7 @@ def write(made: Generated, file: Path) -> None:
     """A Parquet file of name, coding, vector. Raises Fault."""
     if file.suffix != ".parquet":
         raise Fault(f"{file} ends in {file.suffix or 'nothing'!r}; what is generated is written to *.parquet")
-    if not file.parent.is_dir():
-        raise Fault(f"{file}: there is no folder {file.parent}. Make it, or name another file")
+    check_place(file)
     table = pa.table({"name": made.names, "coding": _lists(made.coding), "vector": _lists(made.vector)})
     with tempfile.TemporaryDirectory(prefix=".generate-", dir=file.parent) as aside:
         pq.write_table(table, Path(aside) / file.name, compression="zstd")

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines import layout
 from pipelines.artifacts.tokens import UNKNOWN
 from pipelines.artifacts.vectors import Vectors
 from pipelines.errors import Fault, nearest
@@ -61,7 +60,7 @@ def by_codings(root: Path, row: str, words: Sequence[str], k: int, exact: str | 
     most = len(candidates) - 1
     found, cosine = index.nearest(own, min(k * MORE if exact else k, most))
     if exact:
-        vectors = Vectors(root / layout.artifact("vectors", exact))
+        vectors = made(Vectors, root, "embed", exact.removeprefix("embed/"))
         if vectors.items() != items:
             raise Fault(f"{vectors.name}: its items are not those of {codings.name}. Name the vectors that were coded")
         origin = f", the first {found.shape[1]:,} again by {vectors.name}"

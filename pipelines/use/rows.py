@@ -21,6 +21,14 @@ def rows(root: Path, verb: str) -> list[str]:
     return list(map(str, found)) if isinstance(found, dict) else []
 
 
+def check_place(file: Path) -> None:
+    """Raises Fault where no file can be written."""
+    if not file.parent.is_dir():
+        raise Fault(f"{file}: there is no folder {file.parent}. Make it, or name another file")
+    if file.is_dir():
+        raise Fault(f"{file} is a folder that is there already. Remove it, or name another")
+
+
 def made(kind: type, root: Path, verb: str, row: str) -> Any:
     """The artifact of a row, of this noun. Raises Fault where it is not there, and says whether params.yaml has such a row."""
     found = kind(root / layout.artifact(kind.noun, row))

@@ -9,6 +9,7 @@ from pipelines.coding import cost, decode, decoder
 from pipelines.compress.product_quantisation import Params, balanced, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
+from pipelines.use.encode import encoder
 from tests.matrices import files, vectors_of
 
 
@@ -46,13 +47,13 @@ def test_the_codes_are_the_nearest_entries_and_the_error_is_what_their_reconstru
     books = weights["codebooks"]
     width = books.shape[2]
     wide = np.zeros((len(x), n_parts * width), np.float32)
-    wide[:, columns(12, n_parts)] = x
-    turned = x @ weights["rotation"].T if rotate else wide
+    wide[:, columns(12, n_parts)] = x - weights["mean"]
+    turned = (x - weights["mean"]) @ weights["rotation"].T if rotate else wide
     for m in range(n_parts):
         away = ((turned[:, None, m * width : (m + 1) * width] - books[m]) ** 2).sum(axis=2)
         assert away[np.arange(len(x)), codes[:, m]] == pytest.approx(away.min(axis=1), abs=1e-3)
     assert codings.model()[0]["bits"] == n_parts * bits
-    decoder_bytes = books.nbytes + (weights["rotation"].nbytes if rotate else 0)
+    decoder_bytes = books.nbytes + weights["mean"].nbytes + (weights["rotation"].nbytes if rotate else 0)
     assert cost(codings) == (n_parts * bits / 8, decoder_bytes)
 
 
@@ -137,3 +138,16 @@ def test_a_model_of_another_shape_is_a_fault(tmp_path):
     path.write_text(path.read_text().replace('"size": 12', '"size": 13'))
     with pytest.raises(Fault, match="weights are not those of its settings"):
         decoder(codings)
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+def test_vectors_far_from_0_are_coded_as_well_and_coded_again_alike(tmp_path, rotate):
+    kept = []
+    for offset in (0, 1e5):
+        x = (np.random.default_rng(0).normal(size=(500, 12)) * 4 + offset).astype(np.float32)
+        v = vectors_of(tmp_path / f"v{offset:g}", [f"w{i}" for i in range(500)], x)
+        made = compress(v, Params(n_parts=4, bits=6, rotate=rotate, n_turns=3), Run(tmp_path / f"c{offset:g}", seed=1))
+        again = decoder(made)(encoder(made)(x).astype(np.float32))
+        apart = ((x - x.mean(axis=0, dtype=np.float64)) ** 2).sum()
+        kept += [1 - ((decode(made) - x) ** 2).sum(dtype=np.float64) / apart, 1 - ((again - x) ** 2).sum(dtype=np.float64) / apart]
+    assert kept == pytest.approx([kept[0]] * 4, abs=0.01)

@@ -30,3 +30,11 @@ def test_units_become_as_active_as_they_should_be_and_codings_may_be_wide(tmp_pa
     assert (made.matrix() >= 0).all()
     assert (made.matrix() <= 1).all()
     assert f"mean activity {activity.mean():.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_in_few_bits_none_falls_below_0(tmp_path, bits):
+    x = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    v = vectors_of(tmp_path / "v", [f"w{i}" for i in range(300)], x)
+    codings = compress(v, Params(sizes=[12], epochs=3, bits=bits), Run(tmp_path / "c", seed=1)).matrix()
+    assert codings.min() == 0

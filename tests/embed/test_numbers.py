@@ -170,3 +170,34 @@ def test_csv_and_tsv_are_tables_of_numbers_too(tmp_path):
 def test_text_that_is_no_table_of_numbers_is_a_fault(tmp_path, name, text, said):
     with pytest.raises(Fault, match=said):
         of_text(tmp_path, name, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b,c\n1,?,2\n3,4,5\n", r"column 'b' has numbers, but 1 of its first 2 cells cannot be read as such, first row-000000001: '\?'"),
+        ('a,b\n1,"1,5"\n3,"2,5"\n', "column 'b' has numbers, but 2 of its first 2 cells .*'1,5'"),
+        ("1.5,2.5\n1,2\n3,4\n", "its first line holds numbers, 1.5, 2.5, where the columns' names must be"),
+        ("king,0.1,0.2\nqueen,0.3,0.4\n", "its first line holds numbers, 0.1, 0.2"),
+        ("a\n1\n\n3\n", "1 cells are no finite float32, first row-000000002, a: nan"),
+        ("a,b\n1,nan\n", "1 cells are no finite float32, first row-000000001, b: nan"),
+        ("a,a\n1,2\n", "has 2 columns 'a'. Call each otherwise"),
+    ],
+)
+def test_what_would_be_lost_of_a_csv_table_is_a_fault(tmp_path, text, said):
+    with pytest.raises(Fault, match=said):
+        of_text(tmp_path, "x.csv", text)
+
+
+def test_words_that_look_like_nothing_are_words_and_columns_without_numbers_are_told(tmp_path, capsys):
+    (tmp_path / "x.csv").write_text('word,0,1,on,note\n"null",1,2,true,p\nNA,3,4,false,q\n')
+    vectors = embed(Params(source=str(tmp_path / "x.csv"), id="word", label="word"), Run(tmp_path / "out", seed=1, show=True))
+    assert rows(vectors) == [
+        {"item": "null", "count": 0, "label": "null", "vector": [1, 2, 1]},
+        {"item": "NA", "count": 0, "label": "NA", "vector": [3, 4, 0]},
+    ]
+    assert "3 columns of numbers; left out, as they hold none: note (string)" in capsys.readouterr().out
+
+
+def test_whole_numbers_beyond_those_of_a_double_are_rounded(tmp_path):
+    assert vectors_of(tmp_path, {"a": [2**60 + 1]}).matrix().tolist() == [[2.0**60]]

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from pipelines.artifacts.codings import Codings
 from pipelines.compress import pca, scalar_quantisation
 from pipelines.errors import Fault
-from pipelines.evaluate.few_labels import LOGREG, PRETRAINED, RANDOM, Params, _draws, evaluate
+from pipelines.evaluate.few_labels import LOGREG, PRETRAINED, RANDOM, Params, _draws, _encoded, _encoder, evaluate
 from pipelines.method import Run
 from tests.matrices import files, vectors_of
 from tests.texts import labelled
@@ -172,3 +172,12 @@ def test_codes_that_only_name_something_are_a_fault(tmp_path):
     codes = scalar_quantisation.compress(vectors, scalar_quantisation.Params(bits=1), Run(tmp_path / "c"))
     with pytest.raises(Fault, match=r"codings/c: its numbers only name entries .*embed: \{method: decoded, codings: c\}"):
         evaluate(vectors, [codes], Params(**QUICK), Run(tmp_path / "s"))
+
+
+def test_codings_are_scored_with_the_bits_that_they_have(tmp_path):
+    vectors = some(tmp_path / "v")
+    coded = {bits: pca.compress(vectors, pca.Params(coding_size=2, bits=bits), Run(tmp_path / f"c{bits}")) for bits in (32, 1)}
+    model = _encoder(coded[1], vectors)
+    assert _encoded(model, vectors.matrix(), Run(tmp_path / "s")) == pytest.approx(coded[1].matrix(), abs=1e-5)
+    assert len(np.unique(coded[1].matrix().round(4), axis=0)) <= 4
+    assert len(np.unique(coded[32].matrix().round(4), axis=0)) > 100

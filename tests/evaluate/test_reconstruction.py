@@ -4,9 +4,11 @@ from sklearn.decomposition import PCA
 
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
+from pipelines.compress import pca
 from pipelines.errors import Fault
 from pipelines.evaluate.reconstruction import Params, evaluate
 from pipelines.method import Run
+from tests.matrices import vectors_of
 
 WORDS = [f"w{i}" for i in range(80)]
 MATRIX = (np.random.default_rng(0).normal(size=(80, 6)) * np.arange(1, 7) + 3).astype(np.float32)
@@ -75,3 +77,13 @@ def test_a_row_whose_errors_are_no_distances_is_refused(tmp_path):
         out.model({"model": "recurrent"}, {"decoder.weight": np.zeros((2, 6), np.float32)})
     with pytest.raises(Fault, match="codings/c: its errors are nats a token"):
         evaluate(make_vectors(tmp_path / "v"), [out.artifact], Params(), Run(tmp_path / "out", seed=1))
+
+
+@pytest.mark.parametrize("other", [lambda x: 3 * x, lambda x: np.concatenate([x, x], axis=1)])
+def test_codings_of_other_vectors_of_the_same_items_are_refused(tmp_path, other):
+    x, items = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32), [f"w{i}" for i in range(50)]
+    codings = pca.compress(vectors_of(tmp_path / "v", items, x), pca.Params(coding_size=2), Run(tmp_path / "c"))
+    with pytest.raises(Fault, match=r"codings/c: its errors are not distances from vectors/o. Name the vectors that it was made from"):
+        evaluate(vectors_of(tmp_path / "o", items, other(x)), [codings], Params(), Run(tmp_path / "s"))
+    turned = vectors_of(tmp_path / "t", items[::-1], x[::-1])
+    assert evaluate(turned, [codings], Params(), Run(tmp_path / "s2")).n_rows()
