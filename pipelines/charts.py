@@ -271,7 +271,7 @@ def points(named: Sequence[tuple[str, float, float]], x_label: str, y_label: str
         end = px + 8 + 5.5 * len(_short(name, 16))
         while any(px < right and begin < end and abs(py - b) < 11 for begin, right, b in written):  # below the name that is there
             py += 2
-        if py < height - bottom:
+        if py <= height - bottom:
             written.append((px, end, py))
             parts.append(_text(px + 6, py + 3.5, _short(name, 16), "dim over"))
     return _svg(width, height, parts, "chart", f"{y_label} over {x_label} of {', '.join(name for name, *_ in named)}")

@@ -1,15 +1,17 @@
 """The table at equal bytes: a coding has the size that was reckoned for it, and who is ahead is told rightly."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
 from benchmarks import codings
-from benchmarks.codings import ROWS, D, fitting, front, kept, table, winners
+from benchmarks.codings import ROWS, Budget, D, fitting, front, kept, picture, table, winners
 from pipelines.artifacts.vectors import Vectors
 from pipelines.coding import cost
 from pipelines.method import Run
 
-N = 400
+N = 600
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,11 @@ def test_a_coding_has_the_size_that_was_reckoned(vectors, tmp_path, monkeypatch,
             assert decoder == shape.decoder
 
 
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("budget", codings.BYTES)
-def test_all_that_fits_takes_at_least_half_of_the_budget_and_the_longest_is_first(budget):
+def test_all_that_fits_takes_at_least_half_of_the_budget_and_the_longest_is_first(budget, alone):
     for name in ROWS:
-        sizes = [shape.item + shape.decoder / 70_000 for shape in fitting(name, budget, 70_000)]
+        sizes = [shape.item + (not alone) * shape.decoder / 70_000 for shape in fitting(name, Budget(budget, alone), 70_000)]
         assert all(budget / 2 <= size <= budget for size in sizes)
         assert sizes == sorted(sizes, key=round, reverse=True)
 
@@ -59,10 +62,19 @@ def test_what_is_kept_is_the_mean_share_of_the_six_scores():
 
 def test_the_front_is_who_is_not_beaten_in_bytes_and_in_what_is_kept():
     small, better, worse, fat = one("small", 4, 1), one("better", 6, 1, IMDb=0.4), one("worse", 6, 2, IMDb=0.3), one("fat", 4, 4, IMDb=0.5)
-    assert front([small, better, worse, fat], WHOLE) == [small, better, fat]
-    assert front([small, worse], WHOLE) == [small, worse]
-    assert front([worse, fat], WHOLE) == [fat]  # as large, and keeps more
-    assert front([one("first", 4, 1), small], WHOLE) == [one("first", 4, 1), small]  # as good as each other
+    assert front([small, better, worse, fat], WHOLE, alone=False) == [small, better, fat]
+    assert front([small, better, fat], WHOLE, alone=True) == [fat]  # the smallest with small
+    assert front([small, worse], WHOLE, alone=False) == [small, worse]
+    assert front([worse, fat], WHOLE, alone=False) == [fat]  # as large, and keeps more
+    assert front([one("first", 4, 1), small], WHOLE, alone=False) == [one("first", 4, 1), small]  # as good as each other
+
+
+def test_the_picture_names_who_is_ahead():
+    small, large = one("small", 4, 1, IMDb=0.4), {**one("large", 12, 1, IMDb=0.5), "budget": 16}
+    drawn = ElementTree.fromstring(picture([[small], [large]], WHOLE, alone=False))
+    written = [it.text for it in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert written.count("small") == 4  # the least bytes in each of the four
+    assert written.count("large") >= 2  # all six, and IMDb
 
 
 def test_who_is_ahead_is_told_by_the_mean_of_the_seeds():
