@@ -249,9 +249,8 @@ def result(name: str, budget: Budget, seed: int, folder: Path) -> dict[str, Any]
             cost = measure(code, name, shape.knobs, folder, folder / "codings", seed)
             codings = coding.Codings(folder / "codings")
             item, decoder = coding.cost(codings)
-            if (
-                budget.of(item, decoder / vectors.n_rows()) <= budget.n_bytes
-            ):  # a decoder whose size hangs on the data may turn out larger than the least
+            # a decoder whose size hangs on the data may turn out larger than the least
+            if budget.of(item, decoder / vectors.n_rows()) <= budget.n_bytes:
                 break
         else:
             return None

@@ -8,6 +8,7 @@ settings["model"] says which decoder the weights are for: DECODERS. A method who
 in settings["bits"] how many an item takes.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -124,14 +125,11 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
     kind = settings.get("model")
     if kind not in DECODERS:
         raise Fault(f"{codings.name}: its model is {kind!r}, which has no way back to vectors. {', '.join(DECODERS)} have one")
-    try:
+    with fitting(f"{codings.name}: its weights"):
         if broken := sorted(name for name, weight in weights.items() if not np.isfinite(weight).all()):
             raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
         back = DECODERS[kind](settings, weights)
         size, n_codes = _takes(codings, settings, weights)
-    except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
-        reason = str(err).strip().splitlines()[-1].strip()
-        raise Fault(f"{codings.name}: its weights are not those of its settings ({reason}). Run again: dvc repro -f") from err
     if size != codings.size:
         raise Fault(
             f"{codings.name}: its model is of other codings: it takes {size} numbers, and these have {codings.size}. Run again: dvc repro -f"
@@ -151,6 +149,16 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
         return back(piece)
 
     return known
+
+
+@contextlib.contextmanager
+def fitting(what: str) -> Iterator[None]:
+    """Raises Fault where a model cannot be built of its settings and weights."""
+    try:
+        yield
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
+        reason = str(err).strip().splitlines()[-1].strip()
+        raise Fault(f"{what} are not those of its settings ({reason}). Run again: dvc repro -f") from err
 
 
 def _takes(codings: Codings, settings: Settings, weights: Weights) -> tuple[int, np.ndarray | int | None]:

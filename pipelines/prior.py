@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipelines.artifacts.codings import Codings
 from pipelines.autoencoder import Layers
+from pipelines.coding import fitting
 from pipelines.errors import Fault
 
 
@@ -44,16 +45,11 @@ def draws(codings: Codings, n: int, seed: int) -> np.ndarray:
             own = {
                 name.removeprefix("generator."): torch.from_numpy(array) for name, array in weights.items() if name.startswith("generator.")
             }
-            try:
+            with fitting(f"{codings.name}: the weights of its generator"):
                 generator = Generator(settings["generator"], own["mean"].numpy(), own["scale"].numpy())
                 generator.load_state_dict(own)
                 if not own["mean"].shape == own["scale"].shape == (codings.size,) or settings["generator"][-1] != codings.size:
                     raise ValueError(f"it makes no codings of {codings.size} numbers")
-            except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:
-                reason = str(err).strip().splitlines()[-1].strip()
-                raise Fault(
-                    f"{codings.name}: the weights of its generator are not those of its settings ({reason}). Run again: dvc repro -f"
-                ) from err
             with torch.no_grad():
                 return generator(torch.from_numpy(drawn)).numpy()
     raise Fault(

@@ -154,6 +154,11 @@ def unpacked_name(path: Path) -> str:
     return name.stem + name.suffix.lower()
 
 
+def ending(path: Path) -> str:
+    """`.csv` of all of these."""
+    return Path(unpacked_name(path)).suffix
+
+
 def _fetched(url: str, run: Run, sha256: str | None) -> Path:
     """The file of that address, from data/0_raw when it is there. Raises Fault unless its SHA-256 is the one named."""
     shown = url.partition("?")[0]  # what follows may be a signature that lets others in

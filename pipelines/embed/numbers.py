@@ -143,7 +143,7 @@ def separated(path: Path, params: Params) -> tuple[pa.Schema, Batches]:
     """The first line names the columns; which are numbers is told by the first megabyte. Raises Fault for cells of such that are none."""
     # the word null is a word, and no missing one
     plain = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
-    parse = csv.ParseOptions(delimiter=SEPARATORS[_suffix(path)])
+    parse = csv.ParseOptions(delimiter=SEPARATORS[where_from.ending(path)])
     with csv.open_csv(path, parse_options=parse, convert_options=csv.ConvertOptions(**plain)) as file:
         seen, first = file.schema, next(file, None)
     words = [name for name in (params.id, params.label) if name]
@@ -191,11 +191,7 @@ def _spoilt(path: Path, first: pa.RecordBatch | None, words: list[str], columns:
 
 def is_separated(path: Path) -> bool:
     """CSV or TSV."""
-    return _suffix(path) in SEPARATORS
-
-
-def _suffix(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    return where_from.ending(path) in SEPARATORS
 
 
 def chosen(schema: pa.Schema, path: Path, params: Params) -> list[str]:

@@ -50,7 +50,7 @@ def _check_items(rows: dict[str, int], vectors: Vectors, codings: list[Codings])
     """Raises Fault for codings of other items: their errors are not distances from these vectors."""
     faults = []
     for coding in codings:
-        if coding.model()[0].get("model") == "recurrent":
+        if coding.settings().get("model") == "recurrent":
             faults.append(f"{coding.name}: its errors are nats a token, not distances from vectors. Leave it out")
             continue
         strange = [item for item in coding.items() if item not in rows]
@@ -64,7 +64,7 @@ def _check_items(rows: dict[str, int], vectors: Vectors, codings: list[Codings])
 
 def _of_others(rows: dict[str, int], away: np.ndarray, vectors: Vectors, coding: Codings) -> list[str]:
     """A fault, where the errors that stand beside the first codings are not how far these decode from the vectors."""
-    if coding.model()[0].get("model") not in DECODERS:  # a method's own
+    if coding.settings().get("model") not in DECODERS:  # a method's own
         return []
     back = decoder(coding)(next(coding.pieces()))
     mine = np.array([rows[item] for item in coding.items()[: len(back)]])

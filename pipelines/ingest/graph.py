@@ -33,7 +33,7 @@ from pipelines.errors import Fault, nearest
 from pipelines.kernels.splits import stratified
 from pipelines.kernels.walks import Graph, graph, walk
 from pipelines.method import Knobs, Run
-from pipelines.sources import files, lines, located, paths, unpacked_name
+from pipelines.sources import ending, files, lines, located, paths
 
 N_EXAMPLES = 10  # faults named
 LONGEST_NAME = 1000  # characters; what is longer was not meant for a list of edges
@@ -239,10 +239,6 @@ def text_in(path: Path, faults: Faults) -> Iterator[tuple[str, str]]:
             yield where, line.decode()
         except UnicodeDecodeError as err:
             faults.add(where, f"is not UTF-8 (byte 0x{line[err.start]:02x}). Convert the file to UTF-8")
-
-
-def ending(path: Path) -> str:
-    return Path(unpacked_name(path)).suffix
 
 
 def is_table(path: Path) -> bool:
