@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,9 +70,13 @@ class Matrix(Artifact):
         return self.size <= CROWDED
 
     def pieces(self, rows: int = PIECE) -> Iterator[np.ndarray]:
-        """(at most `rows`, size) float32, in order."""
-        for batch in self.batches([self.values], rows):
-            yield batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, self.size)
+        """(at most `rows`, size) float32, in order. The next one is read while whoever asked works on this one."""
+        size, batches = self.size, self.batches([self.values], rows)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = reader.submit(next, batches, None)
+                yield batch.column(0).flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
 
     def matrix(self) -> np.ndarray:
         """(n, size) float32 in memory."""
