@@ -8,7 +8,7 @@ from pipelines.classify import contrastive, lstm, masked
 from pipelines.errors import Fault
 from pipelines.fit import arrays
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.sequences import TOPICS, accuracy, few_labels
 from tests.texts import labelled
 
@@ -68,13 +68,7 @@ def test_labels_train_the_decision_alone_where_that_is_asked(tmp_path, method):
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch, method, n):
     toy = labelled(tmp_path / "t", few_labels(0, 100), TOPICS)
     params = method.Params(**{**SMALL, "epochs": 3, "pretraining_epochs": 2})
-    whole = method.classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(n, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        method.classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = method.classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors", "pretraining.csv"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: method.classify(toy, params, run), tmp_path, monkeypatch, n)
 
 
 @pytest.mark.slow

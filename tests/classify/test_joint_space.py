@@ -12,7 +12,7 @@ from pipelines.classify.joint_space import JointSpace, Params, classify, losses,
 from pipelines.errors import Fault
 from pipelines.labels import NO_CLASS
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 WORDS = ["<unk>", "a", "the", "zero", "one", "two", "three"]
@@ -162,10 +162,5 @@ def test_the_labels_and_names_of_test_change_nothing(tmp_path, pairs):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, pairs, monkeypatch):
     params = SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
-    whole = classify(pairs[0], params, Run(tmp_path / "a", seed=1), vectors=pairs[1])
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(pairs[0], params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"), vectors=pairs[1])
-    again = classify(pairs[0], params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"), vectors=pairs[1])
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    tokens, vectors = pairs
+    check_goes_on(lambda run: classify(tokens, params, run, vectors=vectors), tmp_path, monkeypatch)

@@ -7,17 +7,13 @@ from pipelines.classify.lm_lstm import Params, classify, probabilities_of
 from pipelines.labels import read
 from pipelines.method import Run
 from tests.classify.test_mixed_lstm import WORDS, topics
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 SMALL = {
     "hidden_size": 12, "vector_size": 12, "batch_size": 16, "epochs": 6, "patience": 6, "lr": 0.02, "dropout": 0.1, "epsilon": 1.0, "ema": 0.9,
     "lm_epochs": 2, "lm_lr": 0.02, "lm_streams": 8, "lm_steps": 12,
 }  # fmt: skip
-
-
-def files(made):
-    return {path.name: path.read_bytes() for path in made.folder.iterdir()}
 
 
 @pytest.mark.parametrize("more", [{}, {"virtual": 0.0}, {"bidirectional": True, "pooling": "max"}])
@@ -43,9 +39,4 @@ def test_the_classifier_begins_where_the_language_model_ends(tmp_path):
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_killed_in_either_training_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch, epoch):
     toy, params = labelled(tmp_path / "t", topics(32, 16, 48), WORDS), Params(**(SMALL | {"epochs": 3}))
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(epoch, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    assert files(again) == files(whole)
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch, epoch)

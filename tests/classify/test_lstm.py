@@ -14,7 +14,7 @@ from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
 from pipelines.reading import padded
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 WORDS = ["<unk>", "not", "good", "bad", "film", "the"]
@@ -107,13 +107,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = tokens(tmp_path / "t", orders(80)), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)
 
 
 def test_what_was_kept_gives_the_same_probabilities_without_the_training_data(tmp_path):

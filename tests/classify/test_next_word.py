@@ -25,7 +25,7 @@ from pipelines.evaluate import answers
 from pipelines.labels import read
 from pipelines.method import Run
 from pipelines.reading import Documents
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 WORDS = ["<unk>", *"abcdefgh"]
@@ -191,10 +191,4 @@ def test_characters_are_told_without_spaces(tmp_path):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = labelled(tmp_path / "t", rounds(40), WORDS), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3, "num_layers": 2})
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)

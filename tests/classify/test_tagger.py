@@ -9,7 +9,7 @@ from pipelines.classify.tagger import Params, Tagger, classify, spelled, texts_o
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 SMALL = Params(hidden_size=16, vector_size=8, character_size=8, filters=12, dropout=0.0, batch_size=8, epochs=15, lr=0.02, patience=15)
@@ -163,10 +163,4 @@ def test_given_vectors_serve_words_that_train_does_not_have(tmp_path):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = labelled(tmp_path / "t", tagged(40), WORDS), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)

@@ -11,7 +11,7 @@ from pipelines.classify.tree_lstm import NONE, Params, TreeLSTM, block, classify
 from pipelines.errors import Fault
 from pipelines.labels import read
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import labelled
 
 WORDS = ["<unk>", "(", ")", "not", "good", "bad", "and", "(good", "(bad"]
@@ -215,10 +215,4 @@ def test_ratings_are_learned_in_order(tmp_path):
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = tokens(tmp_path / "t", sentences(60, shown=True)), SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)

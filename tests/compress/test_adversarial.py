@@ -13,7 +13,7 @@ from pipelines.coding import cost, decoder
 from pipelines.compress.adversarial import Game, Params, compress
 from pipelines.method import Run
 from pipelines.prior import draws
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.matrices import vectors_of
 
 
@@ -99,12 +99,5 @@ def test_a_stage_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch
     """In the autoencoder's training, in the generator's first epoch, and later."""
     x, _ = heaps(100)
     v, params = vectors_of(tmp_path / "v", [f"w{i}" for i in range(100)], x), Params(sizes=[2], form="gan", epochs=3)
-    whole = compress(v, params, Run(tmp_path / "a", seed=1))
-    killed_at(at, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(v, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    run = Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept")
-    again = compress(v, params, run)
-    assert [sorted(point) for point in run.curve] == [["epoch", "game_loss", "loss"]] * 3
-    for name in ("codings.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    again, _ = check_goes_on(lambda run: compress(v, params, run), tmp_path, monkeypatch, at)
+    assert [sorted(point) for point in again.curve] == [["epoch", "game_loss", "loss"]] * 3

@@ -9,7 +9,7 @@ from pipelines.compress import scalar_quantisation
 from pipelines.compress.codebook import Composer, Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.matrices import files, vectors_of
 
 KNOBS = {"n_parts": 4, "bits": 2, "epochs": 30, "lr": 0.01, "batch_size": 32}
@@ -75,12 +75,7 @@ def test_it_loses_less_than_scalar_quantisation_of_as_many_bits(tmp_path):
 def test_a_stage_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     vectors = vectors_of(tmp_path / "v", [f"w{i}" for i in range(400)], sums())
     params = Params(**{**KNOBS, "epochs": 3})
-    whole = compress(vectors, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(vectors, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = compress(vectors, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    assert (again.folder / "model.safetensors").read_bytes() == (whole.folder / "model.safetensors").read_bytes()
+    check_goes_on(lambda run: compress(vectors, params, run), tmp_path, monkeypatch)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):

@@ -9,8 +9,8 @@ from pipelines.compress.domain_invariant import Invariant, Params, compress, tol
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.reversal import Reversed
-from tests.kill import killed_at
-from tests.matrices import files, vectors_of
+from tests.kill import check_goes_on
+from tests.matrices import vectors_of
 
 
 def corpora(tmp_path, n=(400, 200), shift=4.0, size=8):
@@ -78,11 +78,7 @@ def test_the_codings_are_of_both_corpora_in_order_and_decode_to_vectors_less_the
 
 def test_killed_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     parts = corpora(tmp_path, n=(60, 40))
-    whole = compress(parts, SMALL, Run(tmp_path / "w", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(parts, SMALL, Run(tmp_path / "x", seed=1, checkpoints=tmp_path / "kept"))
-    assert files(compress(parts, SMALL, Run(tmp_path / "x", seed=1, checkpoints=tmp_path / "kept"))) == files(whole)
+    check_goes_on(lambda run: compress(parts, SMALL, run), tmp_path, monkeypatch)
 
 
 def test_what_is_in_both_corpora_is_told_apart_by_prefixes(tmp_path):

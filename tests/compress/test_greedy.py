@@ -10,7 +10,7 @@ from pipelines.compress import greedy, linear
 from pipelines.compress.greedy import Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.matrices import files, vectors_of
 
 
@@ -71,14 +71,8 @@ def test_training_all_together_lowers_what_the_layers_alone_lose(tmp_path):
 @pytest.mark.parametrize("n", [2, 4, 5, 8, 11], ids=lambda n: f"epoch {n}")
 def test_killed_in_any_phase_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch, n):
     v = bent(tmp_path)
-    plain, run = Run(tmp_path / "a", seed=1), Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept")
-    whole = compress(v, SMALL, plain)
-    killed_at(n, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(v, SMALL, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    assert files(compress(v, SMALL, run)) == files(whole)
-    assert run.curve == plain.curve
-    assert [point["epoch"] for point in run.curve] == list(range(1, 13))  # three layers and the whole, three epochs each
+    again, _ = check_goes_on(lambda run: compress(v, SMALL, run), tmp_path, monkeypatch, n)
+    assert [point["epoch"] for point in again.curve] == list(range(1, 13))  # three layers and the whole, three epochs each
 
 
 def test_numbers_from_0_to_1_are_given_back_as_such(tmp_path):

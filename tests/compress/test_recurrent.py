@@ -8,7 +8,7 @@ from pipelines import coding
 from pipelines.compress.recurrent import END, Params, SequenceAutoencoder, compress, in_words, rebuild
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.matrices import files, vectors_of
 from tests.texts import tokens_of
 
@@ -123,11 +123,7 @@ def test_words_that_the_decoder_is_not_shown_are_no_matter_once_it_is_trained(tm
 
 def test_killed_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = tokens(tmp_path / "t"), SMALL.model_copy(update={"epochs": 3, "word_dropout": 0.3})
-    whole = compress(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    assert files(compress(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))) == files(whole)
+    check_goes_on(lambda run: compress(toy, params, run), tmp_path, monkeypatch)
 
 
 def test_what_it_cannot_do_is_said(tmp_path):

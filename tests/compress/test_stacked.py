@@ -10,7 +10,7 @@ from pipelines.compress import linear
 from pipelines.compress.stacked import Params, compress
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 
 
 def vectors(folder, matrix):
@@ -55,14 +55,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 def test_a_stage_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     v, params = vectors(tmp_path / "v", curve()), Params(sizes=[4, 2], epochs=3)
-    whole = compress(v, params, Run(tmp_path / "a", seed=1))
-
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        compress(v, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = compress(v, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("codings.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: compress(v, params, run), tmp_path, monkeypatch)
 
 
 def test_mixed_training_ends_near_where_the_exact_one_does(tmp_path):

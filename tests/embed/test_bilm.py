@@ -15,14 +15,11 @@ from pipelines.errors import Fault
 from pipelines.fit import apply, prepare
 from pipelines.method import Run
 from pipelines.softmax import surprise
-from tests.kill import killed_at
+from tests.kill import check_goes_on
+from tests.matrices import files
 from tests.texts import tokens_of, two_topics
 
 SMALL = Params(vector_size=16, bptt=7, batch_size=16, epochs=6, lr=0.01, dropout=0, patience=6)
-
-
-def files(artifact):
-    return {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
 
 
 def language(n, seed=0):
@@ -238,15 +235,8 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path, t
 
 def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, tokens, monkeypatch):
     params = SMALL.model_copy(update={"epochs": 3, "dropout": 0.3})
-    whole_run = Run(tmp_path / "whole" / "v", seed=1)
-    whole = files(embed(tokens, params, whole_run))
     n_calls = sum(1 for split in ("train", "valid") for _ in steps(tokens, [split], params))  # an epoch
-    killed_at(int(2.5 * n_calls), BiLM, "forward", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        embed(tokens, params, Run(tmp_path / "killed" / "v", seed=1, checkpoints=tmp_path / "kept"))
-    again = Run(tmp_path / "again" / "v", seed=1, checkpoints=tmp_path / "kept")
-    assert files(embed(tokens, params, again)) == whole
-    assert again.curve == whole_run.curve
+    check_goes_on(lambda run: embed(tokens, params, run), tmp_path, monkeypatch, int(2.5 * n_calls), BiLM, "forward")
 
 
 def test_without_a_validation_split_all_epochs_are_trained(tmp_path):

@@ -11,12 +11,9 @@ from pipelines.embed import char
 from pipelines.embed.char import Params, Tables, compose, composed, embed, keep_share, noise_table, spelling, step
 from pipelines.errors import Fault
 from pipelines.method import Run
-from tests.kill import killed_at
+from tests.kill import check_goes_on
+from tests.matrices import files
 from tests.texts import labelled, tokens_of, two_topics
-
-
-def files(artifact):
-    return {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
 
 
 def tables(seed=0, words=4, characters=3, size=5):
@@ -198,15 +195,9 @@ def test_any_number_of_threads_writes_the_same_bytes_and_another_seed_others(tmp
 
 def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     tokens, params = tokens_of(tmp_path / "tokens", two_topics(600, seed=0)), Params(vector_size=6, epochs=4)
-    whole_run = Run(tmp_path / "whole" / "v", seed=2)
-    whole = files(embed(tokens, params, whole_run))
-    steps = killed_at(11, char, "train", monkeypatch)  # 3 batches of documents an epoch, and one for the curve: in the third
-    with pytest.raises(KeyboardInterrupt):
-        embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
-    again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
-    assert files(embed(tokens, params, again)) == whole
-    assert len(steps) == 11 + 8  # epochs 3 and 4
-    assert again.curve == whole_run.curve
+    n = 11  # 3 batches of documents an epoch, and one for the curve: in the third
+    _, steps = check_goes_on(lambda run: embed(tokens, params, run), tmp_path, monkeypatch, n, char, "train")
+    assert len(steps) == n + 8  # epochs 3 and 4
 
 
 # what cannot be learned from

@@ -12,8 +12,8 @@ from pipelines.errors import Fault
 from pipelines.kernels import glove as kernel
 from pipelines.kernels.glove import weighting
 from pipelines.method import Run
-from tests.kill import killed_at
-from tests.matrices import counts_of
+from tests.kill import check_goes_on
+from tests.matrices import counts_of, files
 from tests.texts import tokens_of, two_topics
 
 
@@ -23,10 +23,6 @@ def counts(tmp_path_factory) -> Counts:
     folder = tmp_path_factory.mktemp("counts")
     tokens = tokens_of(folder / "tokens", two_topics(200, seed=0), n_vocab=12)
     return windowed.cooccur(tokens, windowed.Params(window=5), Run(folder / "w5"))
-
-
-def files(artifact):
-    return {path.name: path.read_bytes() for path in artifact.folder.iterdir()}
 
 
 def test_a_quarter_of_x_max_weighs_half_at_alpha_one_half():
@@ -117,18 +113,9 @@ def test_a_training_that_gains_little_ends_when_asked_also_when_it_is_killed_jus
 
 def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, counts, monkeypatch):
     params = Params(vector_size=6, epochs=5)
-    whole_run = Run(tmp_path / "whole" / "v", seed=2)
-    whole = files(embed(counts, params, whole_run))
-
     n = 7 * kernel.BLOCKS // 2  # in the middle of epoch 4
-    steps = killed_at(n, kernel, "train", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        embed(counts, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
-
-    again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
-    assert files(embed(counts, params, again)) == whole
+    _, steps = check_goes_on(lambda run: embed(counts, params, run), tmp_path, monkeypatch, n, kernel, "train")
     assert len(steps) == n + 2 * kernel.BLOCKS  # epochs 4 and 5
-    assert again.curve == whole_run.curve
 
 
 def test_more_blocks_than_pairs_can_fill_are_bounded_and_said(tmp_path, counts, capsys):

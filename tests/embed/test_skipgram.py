@@ -10,7 +10,7 @@ from pipelines.embed.skipgram import Params, embed
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.word2vec_gensim import LONGEST, Documents
-from tests.kill import killed_at
+from tests.kill import check_goes_on
 from tests.texts import WORD2VEC, tokens_of, topic_cosines, two_topics
 
 
@@ -75,12 +75,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypa
     monkeypatch.setattr(word2vec, "SAVE_EVERY", 0.0)
     tokens = tokens_of(tmp_path / "tokens", two_topics(1024 * 3, seed=0))
     params = Params(vector_size=8, epochs=3, sample=0)
-    whole = embed(tokens, params, Run(tmp_path / "whole" / "v", seed=2))
-    steps = killed_at(6, word2vec.Descent, "step", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        embed(tokens, params, Run(tmp_path / "killed" / "v", seed=2, checkpoints=tmp_path / "checkpoints"))
-    again = Run(tmp_path / "again" / "v", seed=2, checkpoints=tmp_path / "checkpoints")
-    assert embed(tokens, params, again).matrix().tobytes() == whole.matrix().tobytes()
+    again, steps = check_goes_on(lambda run: embed(tokens, params, run), tmp_path, monkeypatch, 6, word2vec.Descent, "step")
     assert len(steps) == 6 + 4  # of nine pieces, five were not done again
     assert [point["epoch"] for point in again.curve] == [1, 2, 3]
 
