@@ -143,7 +143,10 @@ def _block(model: Reader, ids: Tensor, lengths: Tensor) -> tuple[Callable[[Tenso
             torch.manual_seed(chance)
             return model.read(x, lengths)
 
-    return read, model.words(ids), torch.arange(len(ids), device=ids.device)[:, None] < lengths
+    x = model.words(ids)
+    if not x.requires_grad:  # of frozen vectors, whose perturbation follows the gradient all the same
+        x.requires_grad_()
+    return read, x, torch.arange(len(ids), device=ids.device)[:, None] < lengths
 
 
 def _unlabelled(params: MixedKnobs, read: Callable[[Tensor], Tensor], scores: Tensor, x: Tensor, inside: Tensor) -> Tensor:

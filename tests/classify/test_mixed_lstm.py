@@ -17,7 +17,8 @@ from pipelines.labels import read
 from pipelines.method import Run
 from pipelines.mixed import Reader, mixed
 from pipelines.tokenize import words
-from tests.kill import killed_at
+from tests.kill import check_goes_on
+from tests.matrices import vectors_of
 from tests.texts import labelled
 
 IMDB = Path(os.environ.get("WORDLOOM_DATA", "/nowhere")) / "imdb"
@@ -140,13 +141,16 @@ def test_the_share_of_each_word_is_kept_with_the_model_and_answers_are_the_same_
 
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = labelled(tmp_path / "t", topics(32, 16, 48), WORDS), Params(**SMALL)
-    whole = classify(toy, params, Run(tmp_path / "a", seed=1))
-    killed_at(2, Run, "log", monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    again = classify(toy, params, Run(tmp_path / "b", seed=1, checkpoints=tmp_path / "kept"))
-    for name in ("predictions.parquet", "model.safetensors"):
-        assert (again.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+    check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)
+
+
+def test_frozen_vectors_are_perturbed_and_stay_as_they_are(tmp_path):
+    vectors = vectors_of(tmp_path / "v", WORDS[1:], np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32))
+    toy = labelled(tmp_path / "t", topics(64, 40, 64), WORDS)
+    made = classify(toy, Params(**SMALL | {"fine_tune": False}), Run(tmp_path / "p", seed=1), vectors=vectors)
+    assert made.frame("valid")[0].eval("label == predicted").mean() > 0.8
+    begun = classify(toy, Params(**SMALL | {"fine_tune": False, "epochs": 1}), Run(tmp_path / "q", seed=1), vectors=vectors)
+    assert np.array_equal(made.model()[1]["embedding.weight"], begun.model()[1]["embedding.weight"])
 
 
 def test_without_texts_without_labels_it_says_so_and_learns(tmp_path, capsys):
