@@ -276,13 +276,19 @@ def kept(one: Result, whole: Result) -> float:
     return float(np.mean([one["scores"][test][0] / whole["scores"][test][0] for test in TESTS]))
 
 
-def front(found: list[Result], whole: Result, alone: bool) -> list[Result]:
-    """Those that no other beats in bytes and in what they keep."""
+def front(found: list[list[Result]], whole: Result, alone: bool) -> list[list[Result]]:
+    """The rows that no other beats in bytes and in what they keep, each by the mean of its seeds."""
 
-    def size(one: Result) -> float:
-        return Budget(one["budget"], alone).of(one["bytes"], one["decoder"])
+    def place(seeds: list[Result]) -> tuple[float, float]:
+        one = seeds[0]
+        return Budget(one["budget"], alone).of(one["bytes"], one["decoder"]), float(np.mean([kept(it, whole) for it in seeds]))
 
-    return [one for one in found if not any(size(it) <= size(one) and kept(it, whole) > kept(one, whole) for it in found)]
+    places = [place(seeds) for seeds in found]
+    return [
+        seeds
+        for seeds, (size, share) in zip(found, places, strict=True)
+        if not any(other_size <= size and other_share > share for other_size, other_share in places)
+    ]
 
 
 def table(found: list[list[Result]], whole: Result) -> str:
@@ -324,8 +330,8 @@ def winners(found: list[list[Result]], whole: Result) -> str:
     by = [lambda it: kept(it, whole), *(lambda it, test=test: it["scores"][test][0] for test in TESTS)]
     for budget in sorted({seeds[0]["budget"] for seeds in found}):
         of_size = [seeds for seeds in found if seeds[0]["budget"] == budget]
-        best = [max(of_size, key=lambda seeds, score=score: np.mean([score(it) for it in seeds]))[0]["name"] for score in by]
-        lines.append(f"| {budget} | {' | '.join(best)} |")
+        best = [max(of_size, key=lambda seeds, score=score: np.mean([score(it) for it in seeds])) for score in by]
+        lines.append(f"| {budget} | {' | '.join(seeds[0]['name'] + ' (one seed)' * (len(seeds) == 1) for seeds in best)} |")
     return "\n".join(lines)
 
 
@@ -386,10 +392,11 @@ def main() -> None:
                 found.append([one])
                 print(table([[one]], whole).splitlines()[-1], file=sys.stderr, flush=True)
     if asked.front:
-        best = [(one["name"], one["budget"]) for one in front([it for (it,) in found[1:]], whole, asked.alone)]
-        for seeds in found:
-            name, n_bytes = seeds[0]["name"], seeds[0]["budget"]
-            seeds += [result(name, Budget(n_bytes, asked.alone), seed, asked.folder) for seed in (2, 3) if (name, n_bytes) in best]
+        # a row whose one seed was a lucky one leaves the front with its others, and others may come to stand there
+        while single := [seeds for seeds in front(found[1:], whole, asked.alone) if len(seeds) == 1]:
+            for seeds in single:
+                budget = Budget(seeds[0]["budget"], asked.alone)
+                seeds += [result(seeds[0]["name"], budget, seed, asked.folder) for seed in (2, 3)]
     found[1:] = sorted(found[1:], key=lambda seeds: (seeds[0]["budget"], -np.mean([kept(it, whole) for it in seeds])))
     print(f"{table(found, whole)}\n\n{winners(found[1:], whole)}")
     if asked.picture:

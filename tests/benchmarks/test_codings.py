@@ -61,12 +61,15 @@ def test_what_is_kept_is_the_mean_share_of_the_six_scores():
 
 
 def test_the_front_is_who_is_not_beaten_in_bytes_and_in_what_is_kept():
-    small, better, worse, fat = one("small", 4, 1), one("better", 6, 1, IMDb=0.4), one("worse", 6, 2, IMDb=0.3), one("fat", 4, 4, IMDb=0.5)
+    small, better = [one("small", 4, 1)], [one("better", 6, 1, IMDb=0.4)]
+    worse, fat = [one("worse", 6, 2, IMDb=0.3)], [one("fat", 4, 4, IMDb=0.5)]
     assert front([small, better, worse, fat], WHOLE, alone=False) == [small, better, fat]
     assert front([small, better, fat], WHOLE, alone=True) == [fat]  # the smallest with small
     assert front([small, worse], WHOLE, alone=False) == [small, worse]
     assert front([worse, fat], WHOLE, alone=False) == [fat]  # as large, and keeps more
-    assert front([one("first", 4, 1), small], WHOLE, alone=False) == [one("first", 4, 1), small]  # as good as each other
+    assert front([[one("first", 4, 1)], small], WHOLE, alone=False) == [[one("first", 4, 1)], small]  # as good as each other
+    lucky = [one("lucky", 6, 1, IMDb=0.5), one("lucky", 6, 1, IMDb=0.2)]
+    assert front([lucky, better], WHOLE, alone=False) == [better]  # by the mean of its seeds
 
 
 def test_the_picture_names_who_is_ahead():
@@ -84,7 +87,7 @@ def test_who_is_ahead_is_told_by_the_mean_of_the_seeds():
     larger = [{**one("larger", 12, 1, MEN=0.7), "budget": 16}]
     of = [line.strip("| ").split(" | ") for line in winners([lucky, steady, good, larger], WHOLE).splitlines()]
     assert of[0][1:3] == ["all six", "MEN"]
-    assert [line[:3] for line in of[2:]] == [["8", "good", "steady"], ["16", "larger", "larger"]]
+    assert [line[:3] for line in of[2:]] == [["8", "good", "steady"], ["16", "larger (one seed)", "larger (one seed)"]]
     head, _, line = (line.strip("| ").split(" | ") for line in table([[{**it, "variance": 0.5} for it in steady]], WHOLE).splitlines())
     shown = dict(zip(head, line, strict=False))
     assert (shown["with the decoder"], shown["variance"], shown["seeds"]) == ("5.0", "0.500", "2")
