@@ -21,6 +21,7 @@ from pipelines.kernels.uniform import clipped, codes, from_zero, middles
 from pipelines.method import Knobs, Run
 
 Network = TypeVar("Network", bound="Autoencoder")
+FEW = 1 / 16  # of a batch: rows that would have a whole step of their own
 
 
 class RoundedKnobs(Knobs):
@@ -206,13 +207,18 @@ def rows_of(vectors: Vectors, run: Run) -> np.ndarray | Tensor:
 def batches(
     x: np.ndarray | Tensor, batch_size: int, rng: np.random.Generator, *beside: np.ndarray | Tensor
 ) -> Iterator[tuple[np.ndarray | Tensor, ...]]:
-    """The rows of x in an order drawn anew, each with those of what lies beside it, on the same device."""
-    order = rng.permutation(len(x))
-    for start in range(0, len(x), batch_size):
-        order[start : start + batch_size].sort()  # a page that several rows share is read once
+    """The rows of x in an order drawn anew, each with those of what lies beside it, on the same device.
+
+    The last batch may be the smallest, or, where few rows are left, a little larger.
+    """
+    order, ends = rng.permutation(len(x)), [*range(batch_size, len(x), batch_size), len(x)]
+    if len(ends) > 1 and ends[-1] - ends[-2] < batch_size * FEW:
+        del ends[-2]
+    for start, end in pairwise([0, *ends]):
+        order[start:end].sort()  # a page that several rows share is read once
     places = torch.from_numpy(order).to(x.device) if isinstance(x, Tensor) else order
-    for start in range(0, len(x), batch_size):
-        yield tuple(it[places[start : start + batch_size]] for it in (x, *beside))
+    for start, end in pairwise([0, *ends]):
+        yield tuple(it[places[start:end]] for it in (x, *beside))
 
 
 def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits: int = 32) -> Codings:
@@ -222,7 +228,7 @@ def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits:
         (seen,) = apply(model, [(coding.drawn(vectors, run),)], run)
         codings = seen[:, :-1]
         sparse = model.settings.get("code") in ("relu", "sigmoid")  # what is 0 stays so, and nothing falls below
-        ranges = from_zero(codings, 2**bits) if sparse else clipped(codings, 2**bits, codings.mean(axis=0))
+        ranges = from_zero(codings, 2**bits) if sparse else clipped(codings, 2**bits)
         low, step = (part.astype(np.float32) for part in ranges)
         model.rounding = low, step, 2**bits
         model.settings |= {"bits": coding.whole_bytes(len(low), bits), "levels": 2**bits}

@@ -25,6 +25,8 @@ from pipelines.codebooks import CodeKnobs, columns, unpacked
 from pipelines.errors import Fault
 from pipelines.method import Run
 
+LOOKED_AT = 5_000  # rows, for numbers that come again
+
 
 class Params(CodeKnobs):
     n_iter: int = Field(25, ge=1, le=1000)  # of k-means
@@ -72,7 +74,15 @@ def _quantiser(params: Params, x: np.ndarray, run: Run) -> faiss.ProductQuantize
     quantiser.cp.niter, quantiser.cp.seed = params.n_iter, run.seed % 2**31
     # all rows, and no warning of few
     quantiser.cp.min_points_per_centroid, quantiser.cp.max_points_per_centroid = 1, len(x)
+    if _repeated(x, params.n_parts):  # of drawn rows many would be the same, and centroids that begin as one stay one
+        quantiser.cp.init_method = faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS
     return quantiser
+
+
+def _repeated(x: np.ndarray, n_parts: int) -> bool:
+    """Whether some part of the first rows has the same numbers twice."""
+    parts = np.split(x[:LOOKED_AT], n_parts, axis=1)
+    return any(len(np.unique(part, axis=0)) < len(part) for part in parts)
 
 
 def _trained(params: Params, x: np.ndarray, run: Run) -> tuple[faiss.ProductQuantizer, float]:

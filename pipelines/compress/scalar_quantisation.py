@@ -2,8 +2,8 @@
 
     code = floor((number - low) / step), at least 0 and at most 2^bits - 1;  back: low + (code + 1/2) step
 
-The range that the codes cover goes from the smallest number to the largest, or, clipped, is the one about the mean that
-loses least: far numbers are then cut to its ends, and the many near ones are told apart more finely. This is a uniform
+The range that the codes cover goes from the smallest number to the largest, or, clipped, is that or one about the mean, whichever
+loses least: far numbers may then be cut to its ends, and the many near ones are told apart more finely. This is a uniform
 quantiser clipped by its squared error, which matches far cleverer codes in use (May et al. 2019). Principal components, or an
 autoencoder's coding, are quantised so by the knob `bits` of their own methods.
 
@@ -23,7 +23,7 @@ from pipelines import coding
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.coding import drawn
-from pipelines.kernels.uniform import SAME, clipped, codes
+from pipelines.kernels.uniform import clipped, codes, outermost
 from pipelines.method import Knobs, Run
 
 
@@ -61,12 +61,9 @@ def _range(vectors: Vectors, n_levels: int, params: Params, run: Run) -> tuple[n
     one = params.ranges == "one"
     if params.clip:
         x = drawn(vectors, run).reshape(-1, 1 if one else vectors.size)
-        return clipped(x, n_levels, np.zeros(x.shape[1]) if params.symmetric else x.mean(axis=0))
+        return clipped(x, n_levels, params.symmetric)
     extremes = [(piece.min(axis=0), piece.max(axis=0)) for piece in vectors.pieces()]
     low, high = np.min([low for low, _ in extremes], axis=0), np.max([high for _, high in extremes], axis=0)
     if one:
         low, high = low.min(keepdims=True), high.max(keepdims=True)
-    if params.symmetric:
-        high = np.maximum(-low, high) * n_levels / (n_levels - 1)  # the outermost levels, not their cells' ends, are the extremes
-        low = -high
-    return low, np.where(high > low, high - low, SAME) / n_levels
+    return outermost(low, high, n_levels, params.symmetric)

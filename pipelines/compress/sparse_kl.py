@@ -31,9 +31,12 @@ class Params(DeepKnobs):
 
 
 def compress(vectors: Vectors, params: Params, run: Run) -> Codings:
+    whole = min(params.batch_size, vectors.n_rows())
+
     def loss(model: Autoencoder, x: Tensor) -> Tensor:
         h = model.encode(x)
-        return model.lost(x, h) + params.weight * divergence(params.activity, h.mean(dim=0)).sum()
+        weight = params.weight * min(1.0, len(x) / whole)  # the last batch of an epoch may be of so few that their mean says little
+        return model.lost(x, h) + weight * divergence(params.activity, h.mean(dim=0)).sum()
 
     def make(*args: Any, **network: Any) -> Autoencoder:
         model = Autoencoder(*args, **network)

@@ -25,10 +25,20 @@ def middles(cells: Array, low: Array, step: Array) -> Array:
     return low + (cells + np.float32(0.5)) * step
 
 
-def clipped(x: Array, n_levels: int, middle: Array) -> tuple[Array, Array]:
-    """low and step, (K,) each, of the ranges about the middle that lose least of x, squared."""
+def clipped(x: Array, n_levels: int, symmetric: bool = False) -> tuple[Array, Array]:
+    """low and step, (K,) each, of the ranges that lose least of x, squared: about the mean, or that of all of x; symmetric: about 0."""
+    middle = np.zeros(x.shape[1]) if symmetric else x.mean(axis=0)
     spread = _spread(x - middle)
-    return _least(x, n_levels, ((middle - share * spread, 2 * share * spread / n_levels) for share in HALVES))
+    ranges = [(middle - share * spread, 2 * share * spread / n_levels) for share in HALVES]
+    return _least(x, n_levels, [*ranges, outermost(x.min(axis=0), x.max(axis=0), n_levels, symmetric)])
+
+
+def outermost(low: Array, high: Array, n_levels: int, symmetric: bool = False) -> tuple[Array, Array]:
+    """low and step of the range from the smallest number, low, to the largest; symmetric: about 0."""
+    if symmetric:
+        high = np.maximum(-low, high) * n_levels / (n_levels - 1)  # the outermost levels, not their cells' ends, are the extremes
+        low = -high
+    return low, np.where(high > low, high - low, SAME) / n_levels
 
 
 def from_zero(x: Array, n_levels: int) -> tuple[Array, Array]:

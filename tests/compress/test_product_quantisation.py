@@ -37,6 +37,15 @@ def test_points_that_are_centroids_are_given_back_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("rotate", [False, True])
+def test_parts_that_are_mostly_the_same_have_centroids_for_the_others(tmp_path, rotate):
+    """One number in fifty is not 0: of rows drawn for the centroids nearly all would be the same."""
+    rng = np.random.default_rng(0)
+    x = ((rng.random((1000, 16)) < 0.02) * rng.random((1000, 16))).astype(np.float32)
+    codings = made(tmp_path, x, n_parts=16, bits=4, rotate=rotate)
+    assert errors(codings).sum() < 0.01 * ((x - x.mean(axis=0)) ** 2).sum()
+
+
+@pytest.mark.parametrize("rotate", [False, True])
 @pytest.mark.parametrize(("n_parts", "bits"), [(4, 4), (8, 2), (2, 4), (8, 3)])
 def test_the_codes_are_the_nearest_entries_and_the_error_is_what_their_reconstruction_is_off(tmp_path, n_parts, bits, rotate):
     x = cloud()

@@ -32,6 +32,16 @@ def test_units_become_as_active_as_they_should_be_and_codings_may_be_wide(tmp_pa
     assert f"mean activity {activity.mean():.4f}" in capsys.readouterr().out
 
 
+def test_one_row_more_than_whole_batches_is_no_step_of_its_own(tmp_path):
+    x = np.random.default_rng(0).normal(size=(129, 6)).astype(np.float32)
+    kept = []
+    for n in (128, 129):
+        v = vectors_of(tmp_path / f"v{n}", [f"w{i}" for i in range(n)], x[:n])
+        codings = compress(v, Params(sizes=[12], weight=0.3, epochs=60, batch_size=64, lr=0.01), Run(tmp_path / f"c{n}", seed=1))
+        kept.append(1 - codings.read(columns=["error"]).column("error").to_numpy().sum() / ((x[:n] - x[:n].mean(axis=0)) ** 2).sum())
+    assert kept[1] == pytest.approx(kept[0], abs=0.02)
+
+
 @pytest.mark.parametrize("bits", [2, 4])
 def test_in_few_bits_none_falls_below_0(tmp_path, bits):
     x = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)

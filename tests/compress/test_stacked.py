@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipelines.artifacts.vectors import Vectors
+from pipelines.autoencoder import batches
 from pipelines.coding import decode
 from pipelines.compress import linear
 from pipelines.compress.stacked import Params, compress
@@ -87,3 +88,11 @@ def test_codings_are_those_of_the_layers_and_the_activation_that_were_asked_for(
         h = torch.nn.functional.linear(h, *(torch.from_numpy(weights[f"encoder.{i}.{part}"]) for part in ("weight", "bias")))
         h = getattr(torch, activation)(h) if i < 2 else h
     assert made.matrix() == pytest.approx(h.numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(64, [32, 32]), (65, [32, 33]), (66, [32, 32, 2]), (1, [1]), (33, [33])])
+def test_all_rows_are_in_a_batch_and_so_few_are_left_for_none_of_their_own(n, sizes):
+    x = np.arange(n, dtype=np.float32)[:, None]
+    made = [batch for (batch,) in batches(x, 32, np.random.default_rng(0))]
+    assert [len(batch) for batch in made] == sizes
+    assert np.sort(np.concatenate(made)[:, 0]).tolist() == x[:, 0].tolist()

@@ -19,6 +19,23 @@ def test_levels_of_normal_numbers_are_those_of_maxs_table(n, wanted, error):
     assert left == pytest.approx(error, abs=2e-4)
 
 
+@pytest.mark.parametrize("n", [32, 64, 256])
+def test_many_levels_of_normal_numbers_lose_little_more_than_the_best(n):
+    """Panter, Dite 1951, for many levels: (integral of p^(1/3))^3 / (12 n^2), which is sqrt(3) pi / (2 n^2) of normal numbers."""
+    x = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    assert levels(x, n)[1] == pytest.approx(np.sqrt(3) * np.pi / (2 * n**2), rel=0.15)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-4])
+def test_where_most_numbers_are_about_the_same_the_others_have_levels_too(spread):
+    """19 of 20 are about 0, the others from 1 to 2: n - 1 levels of these leave a 20th of 1 / (12 (n - 1)^2)."""
+    x = np.sort(np.concatenate([spread * np.linspace(-1, 1, 9500), 1 + np.linspace(0, 1, 500)]))
+    for n in (4, 8, 16):
+        found, left = levels(x, n)
+        assert len(np.unique(found)) == n
+        assert left < 2 * 0.05 / (12 * (n - 1) ** 2)
+
+
 def test_heaps_have_their_means_and_numbers_go_to_the_nearest():
     x = np.array([0.0, 1.0, 10.0, 11.0, 12.0])
     found, left = levels(x, 2)
