@@ -19,17 +19,17 @@ CELLS = 4_000_000  # numbers of candidates held at once: 16 MB
 
 
 class Index:
-    """Of some rows of the codings, which places are counted among."""
+    """Of some rows of the codings, which places are counted among. Raises Fault for codings that hold what is no number."""
 
     def __init__(self, codings: Codings, rows: Array):
         settings = codings.settings()
         self.n_bits = codings.size if settings.get("code") == "sign" else 0
         if self.n_bits:
-            self.by, self.held = "Hamming distance", hamming.pack(codings.matrix()[rows])
+            self.by, self.held = "Hamming distance", hamming.pack(codings.finite(codings.matrix())[rows])
         elif are_names(settings):
             self.by, self.held = "cosine of the reconstructions", unit(decode(codings)[rows])
         else:
-            self.by, self.held = "cosine of the codings", unit(codings.matrix()[rows])
+            self.by, self.held = "cosine of the codings", unit(codings.finite(codings.matrix())[rows])
 
     def nearest(self, places: Array, k: int) -> tuple[Array, Array]:
         """The k nearest to each of these places, which are never their own neighbours; k is at most the number of rows less 1.

@@ -17,6 +17,14 @@ ROWS = {
     "vectors/news": Read("embed", "pretrained", {"source": "GoogleNews.bin"}, ["tokens/plain"]),
     "predictions/news": Read("classify", "lstm", {}, ["tokens/plain", "vectors/news"]),
     "predictions/cora": Read("classify", "logreg", {}, ["tokens/cora"]),
+    "vectors/digits": Read("embed", "numbers", {"source": "digits"}, []),
+    "vectors/other": Read("embed", "numbers", {"source": "other.csv"}, []),
+    "vectors/bags": Read("embed", "bags", {}, ["counts/bags"]),
+    "vectors/bags-seen": Read("embed", "bags", {"infer": []}, ["counts/bags"]),
+    "codings/digits": Read("compress", "pca", {}, ["vectors/digits"]),
+    "codings/other": Read("compress", "pca", {}, ["vectors/other"]),
+    "codings/bags": Read("compress", "pca", {}, ["vectors/bags-seen"]),
+    "scores/digits": Read("evaluate", "few_labels", {}, ["vectors/digits", "codings/digits", "codings/other"]),
 }
 
 
@@ -44,3 +52,26 @@ def test_of_what_was_made_elsewhere_nobody_can_say_what_it_has_seen():
     assert (setting(seen), sentence(seen)) == ("unknown", "text from elsewhere by vectors/news")
     both = held_out_text({**ROWS, "predictions/both": Read("classify", "lstm", {}, ["tokens/words", "vectors/news"])}, "predictions/both")
     assert (setting(both), list(both)) == ("transductive", ["test", "elsewhere"])
+
+
+def test_codings_of_documents_have_seen_those_of_valid_and_test_unless_these_have_no_vectors():
+    reads = ["vectors/bags"]
+    assert held_out_text({**ROWS, "codings/all": Read("compress", "pca", {}, reads)}, "codings/all") == {
+        split: ["codings/all (documents of vectors/bags)"] for split in ("valid", "test")
+    }
+    assert held_out_text(ROWS, "codings/bags") == {}
+    assert (
+        held_out_text({**ROWS, "predictions/bags": Read("classify", "document_vectors", {}, ["tokens/plain", *reads])}, "predictions/bags")
+        == {}
+    )
+
+
+def test_codings_of_vectors_that_few_labels_draws_from_without_tokens_have_seen_what_is_scored():
+    assert held_out_text(ROWS, "codings/digits") == {"valid": ["scores/digits (valid_share)"]}
+    assert held_out_text(ROWS, "codings/other") == {}  # of rows that are not scored
+    assert held_out_text(ROWS, "vectors/digits") == {}  # as they came
+    few = Read("evaluate", "few_labels", {}, ["vectors/bags", "codings/bags"])
+    seen = {"valid": ["scores/few (valid_share)"]}
+    for key in ("vectors/bags", "codings/bags"):  # columns and codings are chosen by the documents that are scored
+        assert held_out_text({**ROWS, "scores/few": few}, key) == seen
+        assert held_out_text({**ROWS, "scores/few": few._replace(reads=[*few.reads, "tokens/plain"])}, key) == {}

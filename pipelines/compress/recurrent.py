@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.tokens import UNKNOWN_ID, Tokens
 from pipelines.artifacts.vectors import Vectors
+from pipelines.coding import fitting
 from pipelines.errors import Fault, too_few_words
 from pipelines.fit import apply, arrays, fit, prepare
 from pipelines.method import Run
@@ -182,13 +183,19 @@ def in_words(folder: Path | str, codings: np.ndarray, max_tokens: int | None = N
         max_tokens: of a document; none: as in training.
 
     Raises:
-        Fault: the model is another's, or its codings have another size.
+        Fault: the model is another's, or cannot be used; its codings have another size.
     """
     made = Codings(folder)
     settings, weights = made.model()
     if settings.get("model") != "recurrent":
         raise Fault(f"{made.name}: its model is {settings.get('model')!r}; words are told by codings of 'recurrent'")
-    model, words = rebuild(settings, weights), settings["words"]
+    with fitting(f"{made.name}: its weights"):
+        if broken := sorted(name for name, weight in weights.items() if not np.isfinite(weight).all()):
+            raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
+        model, words = rebuild(settings, weights), settings["words"]
+        most = max_tokens or settings["params"]["max_tokens"]
+        if len(words) != model.embedding.num_embeddings:
+            raise ValueError(f"{len(words)} words for {model.embedding.num_embeddings} vectors")
     if codings.ndim != 2 or codings.shape[1] != model.size:
         raise Fault(f"{made.name}: its codings have {model.size} numbers, these are of shape {codings.shape}. Give (n, {model.size})")
     told: list[list[str]] = [[] for _ in codings]
@@ -197,7 +204,7 @@ def in_words(folder: Path | str, codings: np.ndarray, max_tokens: int | None = N
         state = model.first(coding)
         ids = torch.full((len(codings),), END)
         going = torch.ones(len(codings), dtype=torch.bool)
-        for _ in range(max_tokens or settings["params"]["max_tokens"]):
+        for _ in range(most):
             out, state = model.step(ids[None], coding, state)
             ids = model.likeliest(out[0])
             going &= ids != END

@@ -1,4 +1,4 @@
-"""Few labels: what an autoencoder that has seen all vectors is worth to a classifier that is told few of their labels.
+"""Few labels: what an autoencoder, which needs no labels, is worth to a classifier that is told few of them.
 
 reads   vectors   with labels: documents, images, any rows
         codings   one or more compressions, of these vectors or of some of them
@@ -14,6 +14,7 @@ source  Bengio et al. 2007 (layers begun by autoencoders); Erhan et al. 2010, Wh
 shapes  N labelled items of train, D = vector_size, K numbers of a coding, C classes. In memory: 4 N (D + K) bytes
 
 Test is not read. A coding is the encoder's of the vector, so the autoencoder may have seen the vectors of train and `unlabelled` alone.
+Without tokens it has seen those that are scored, too, where it was trained on these vectors: the report calls it transductive.
 """
 
 import copy
@@ -28,12 +29,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines import autoencoder, convolution
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.autoencoder import Autoencoder, Layers, rebuild
-from pipelines.coding import no_coordinates
+from pipelines.autoencoder import Autoencoder, Layers
+from pipelines.coding import decoder, no_coordinates
+from pipelines.convolution import Convolutional
 from pipelines.errors import Fault
 from pipelines.fit import Recipe, apply, fit, prepare
 from pipelines.kernels.bags import class_probabilities, fit_logistic
@@ -42,6 +45,7 @@ from pipelines.kernels.splits import stratified
 from pipelines.method import Knobs, Progress, Run
 from pipelines.named_sets import once
 
+NETWORKS = {"autoencoder": autoencoder.rebuild, "convolutional": convolution.rebuild}  # whose encoders can be trained further
 LOGREG, PRETRAINED, RANDOM = "logistic regression", "network, pretrained", "network, random"
 PIECE = 4096  # rows that a network sees at a time
 SOME = 1024  # of train, unlabelled, by which a network's numbers are scaled
@@ -91,7 +95,7 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
             h = _of_items(coding, [items[i] for i in rows]) if model is None else _encoded(model, x, run)
             found += _logistic(coding.name, *parted(h), draws, params, bar)
             if model is None:
-                run.say(f"{coding.name} has no encoder to go on with, so it has no network")
+                run.say(f"{coding.name} has no encoder of vectors to go on with, so it has no network")
             else:
                 found += _networks(coding.name, model, *parted(x), n_classes, draws, params, run, bar)
     scored = f"scored on {is_valid.sum():,} items{' of valid' if tokens is not None else ''}, {n_classes} classes"
@@ -134,7 +138,8 @@ def _labelled(vectors: Vectors, tokens: Tokens | None, params: Params, run: Run)
     if (n_learned := len(np.unique(labels[~is_valid]))) < 2:
         raise Fault(f"{vectors.name}: its labelled items to train on are of {n_learned} classes; a classifier needs two or more")
     if not is_valid.any():
-        raise Fault(f"{vectors.name}: no labelled item is there to score on. Give its corpus a validation split, or raise valid_share")
+        more = "Give its corpus a validation split" if tokens is not None else "Label two items or more of a class"
+        raise Fault(f"{vectors.name}: no labelled item is there to score on. {more}")
     classes, y = np.unique(labels, return_inverse=True)
     return rows, y, is_valid, len(classes)
 
@@ -151,14 +156,15 @@ def _draws(y: np.ndarray, params: Params, seed: int) -> Iterator[Draw]:
 def _encoder(coding: Codings, vectors: Vectors) -> Autoencoder | None:
     """The model behind the codings, where it is an autoencoder. Raises Fault for one of vectors of another length."""
     settings, weights = coding.model()
-    if settings.get("model") != "autoencoder":
+    if settings.get("model") not in NETWORKS:
         return None
+    decoder(coding)  # whose faults are the encoder's, too
     if settings["sizes"][0] != vectors.size:
         raise Fault(
             f"{coding.name}: it was made of vectors of {settings['sizes'][0]} numbers, and {vectors.name} has {vectors.size}. "
             "Name the vectors that it was made from, or others with the same columns"
         )
-    return rebuild(settings, weights)
+    return NETWORKS[settings["model"]](settings, weights)
 
 
 def _of_items(coding: Codings, items: list[str]) -> np.ndarray:
@@ -169,7 +175,7 @@ def _of_items(coding: Codings, items: list[str]) -> np.ndarray:
         raise Fault(
             f"{coding.name}: {len(missing):,} of {len(items):,} labelled items have no coding, first {missing[0]!r}. Code all of them"
         )
-    return coding.memmap()[[row_of[item] for item in items]]
+    return coding.finite(coding.memmap()[[row_of[item] for item in items]], items)
 
 
 def _encoded(model: Autoencoder, x: np.ndarray, run: Run) -> np.ndarray:
@@ -226,14 +232,23 @@ def _networks(
         alone = Run(run.folder, f"{run.name}, {of}", seed=seed, threads=run.threads, device=run.device)
         for classifier in (PRETRAINED, RANDOM):
             prepare(alone)
-            start, made = copy.deepcopy(model), model.settings
+            start = copy.deepcopy(model)
             if classifier == RANDOM:
-                start.encoder.load_state_dict(Layers(made["sizes"], made["activation"], made["code"]).state_dict())
+                start.encoder.load_state_dict(_untrained(model).state_dict())
             network = Network(start.cpu(), n_classes, torch.from_numpy(train.x[:SOME].copy()))
             _train(network, few, params, alone)
             logs = np.concatenate(list(apply(network, ((piece,) for piece in _pieces(valid.x)), alone)))
             yield _line(of, classifier, draw, logs.argmax(axis=1) == valid.y)
             bar.advance()
+
+
+def _untrained(model: Autoencoder) -> nn.Module:
+    """An encoder of the same shape, as training begins with it."""
+    made = model.settings
+    if isinstance(model, Convolutional):
+        network = (made[knob] for knob in ("shape", "channels", "kernel_size", "activation"))
+        return Convolutional(made["sizes"], np.zeros(made["sizes"][0]), 1.0, *network).encoder
+    return Layers(made["sizes"], made["activation"], made["code"])
 
 
 def _train(network: Network, few: Part, params: Params, run: Run) -> None:

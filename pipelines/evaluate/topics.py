@@ -55,6 +55,11 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
         for coding in codings
         if are_names(coding.settings())
     ]
+    faults += [
+        f"{coding.name}: its codings are bits, and none of them goes up and down as a topic does. Name a row of another network, or of pca"
+        for coding in codings
+        if coding.settings().get("code") == "sign"
+    ]
     if faults:
         raise Fault(faults)
     bags = vstack([csr_array(piece) for piece in vectors.pieces(1024)]).tocsr()
@@ -115,7 +120,7 @@ def _all_topics(
 ) -> Iterator[tuple[str, Topics, int]]:  # fmt: skip
     """(what has them, topics, units) of each of the codings, then of the rivals."""
     for coding in codings:
-        x = coding.matrix().astype(np.float64)
+        x = coding.finite(coding.matrix()).astype(np.float64)
         yield coding.name, unit_topics(x, decoder(coding), params.n_words, coding.name), coding.size
     if not params.rivals:
         return
@@ -149,7 +154,9 @@ def rivals(bags: csr_array, k: int, max_iter: int, seed: int) -> dict[str, np.nd
 
     with threadpool_limits(1, "blas"):
         lda = LatentDirichletAllocation(k, max_iter=max_iter, learning_method="online", batch_size=256, random_state=seed)
-        nmf = NMF(k, init="nndsvda", max_iter=10 * max_iter, random_state=seed)
+        # nndsvda begins with singular vectors, of which there are no more
+        init = "nndsvda" if k <= min(bags.shape) else "random"
+        nmf = NMF(k, init=init, max_iter=10 * max_iter, random_state=seed)
         return {"lda": lda.fit(bags).components_, "nmf": _settled(nmf, bags)}
 
 

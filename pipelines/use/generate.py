@@ -35,8 +35,10 @@ def between(root: Path, row: str, first: str, second: str, n: int) -> Generated:
     codings = made(Codings, root, "compress", row)
     items = codings.items()
     faults = [f"{codings.name} has no item {item!r}. Name two of its items" for item in (first, second) if item not in items]
-    if are_names(codings.settings()):
-        faults.append(f"{codings.name}: its codings are codes, and nothing lies between two of them. Name a row whose codings are numbers")
+    settings = codings.settings()
+    if are_names(settings) or settings.get("code") == "sign":
+        what = "codes" if are_names(settings) else "bits"
+        faults.append(f"{codings.name}: its codings are {what}, and nothing lies between two of them. Name a row whose codings are numbers")
     if faults:
         raise Fault(faults)
     ends = np.concatenate([codings.rows(np.array([items.index(item)])) for item in (first, second)])

@@ -142,3 +142,23 @@ def test_what_it_cannot_do_is_said(tmp_path):
         out.model({"model": "autoencoder"}, {"mean": np.zeros(2, np.float32)})
     with pytest.raises(Fault, match="its model is 'autoencoder'; words are told by codings of 'recurrent'"):
         in_words(tmp_path / "e", np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights", "said"),
+    [
+        (lambda s: s, lambda w: w | {"begin.weight": w["begin.weight"][:-1]}, "size mismatch for begin.weight"),
+        (lambda s: s, lambda w: {name: it for name, it in w.items() if name != "embedding.weight"}, "'embedding.weight'"),
+        (lambda s: s, lambda w: w | {"begin.bias": w["begin.bias"] * np.inf}, "begin.bias hold numbers that are not finite"),
+        (lambda s: s | {"words": s["words"][:-1]}, lambda w: w, "11 words for 12 vectors"),
+        (lambda s: {"model": s["model"], "words": s["words"]}, lambda w: w, "'params'"),
+    ],
+)
+def test_a_model_that_cannot_tell_words_is_a_fault(tmp_path, settings, weights, said):
+    made = compress(tokens(tmp_path / "t"), SMALL, Run(tmp_path / "c", seed=1))
+    as_made, trained = made.model()
+    with Run(tmp_path / "e").open(type(made)) as out:
+        out.append(item=["a"], coding=np.zeros((1, 12)), error=[0])
+        out.model(settings(as_made), weights(trained))
+    with pytest.raises(Fault, match=rf"codings/e: its weights are not those of its settings \(.*{said}.*\)\. Run again: dvc repro -f"):
+        in_words(tmp_path / "e", np.zeros((1, 12)))

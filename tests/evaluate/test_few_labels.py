@@ -9,9 +9,9 @@ from scipy.stats import ttest_1samp
 from sklearn.linear_model import LogisticRegression
 
 from pipelines.artifacts.codings import Codings
-from pipelines.compress import pca, scalar_quantisation
+from pipelines.compress import convolutional, pca, scalar_quantisation
 from pipelines.errors import Fault
-from pipelines.evaluate.few_labels import LOGREG, PRETRAINED, RANDOM, Params, _draws, _encoded, _encoder, evaluate
+from pipelines.evaluate.few_labels import LOGREG, PRETRAINED, RANDOM, Params, _draws, _encoded, _encoder, _untrained, evaluate
 from pipelines.method import Run
 from tests.matrices import files, vectors_of
 from tests.texts import labelled
@@ -126,6 +126,9 @@ def test_codings_without_an_encoder_have_no_network_and_are_matched_by_item(tmp_
     seen = figures(evaluate(vectors, [mixed], Params(**QUICK), Run(tmp_path / "out", seed=1)))
     assert seen["codings/table", "accuracy", f"100 % of labels, {LOGREG}"]["value"] > 0.8
     assert not [on for _, _, on in seen if "network" in on]
+    nan = codings_of(tmp_path / "nan", vectors.items(), np.where(np.arange(200)[:, None] == 7, np.nan, clusters()[0]))
+    with pytest.raises(Fault, match="codings/nan: 1 codings hold a number that is not finite, first 'd7'"):
+        evaluate(vectors, [nan], Params(**QUICK), Run(tmp_path / "none"))
     part = codings_of(tmp_path / "part", [f"d{i}" for i in range(199)], clusters()[0][:199])
     with pytest.raises(Fault, match=r"codings/part: 1 of 200 labelled items have no coding, first 'd199'\. Code all of them"):
         evaluate(vectors, [part], Params(**QUICK), Run(tmp_path / "none"))
@@ -149,8 +152,11 @@ def test_what_cannot_be_scored_is_a_fault(tmp_path):
     with pytest.raises(Fault, match="vectors/one: its labelled items to train on are of 1 classes; a classifier needs two or more"):
         evaluate(one, [], params, run)
     tokens = labelled(tmp_path / "t", [("train", label[i], [1]) for i in range(20)], ["<unk>", "w"])
-    with pytest.raises(Fault, match=r"vectors/nobody: no labelled item is there to score on\. Give its corpus a validation split"):
+    with pytest.raises(Fault, match=r"vectors/nobody: no labelled item is there to score on\. Give its corpus a validation split$"):
         evaluate(nobody, [], params, run, tokens)
+    rare = vectors_of(tmp_path / "rare", items, x, [f"c{i}" for i in range(20)])
+    with pytest.raises(Fault, match=r"vectors/rare: no labelled item is there to score on\. Label two items or more of a class$"):
+        evaluate(rare, [], params, run)
     strange = vectors_of(tmp_path / "strange", [f"x{i}" for i in range(20)], x)
     with pytest.raises(
         Fault, match=r"vectors/strange: none of its items is a labelled document of train or valid of tokens/t; its first are 'x0'"
@@ -181,3 +187,36 @@ def test_codings_are_scored_with_the_bits_that_they_have(tmp_path):
     assert _encoded(model, vectors.matrix(), Run(tmp_path / "s")) == pytest.approx(coded[1].matrix(), abs=1e-5)
     assert len(np.unique(coded[1].matrix().round(4), axis=0)) <= 4
     assert len(np.unique(coded[32].matrix().round(4), axis=0)) > 100
+
+
+def test_the_encoder_of_images_is_trained_further_too_and_anew_it_is_another(tmp_path):
+    vectors = some(tmp_path / "v")
+    knobs = {"shape": [5, 8], "coding_size": 2, "channels": [3], "epochs": 3}
+    images = convolutional.compress(vectors, convolutional.Params(**knobs), Run(tmp_path / "images", seed=1))
+    model = _encoder(images, vectors)
+    assert _encoded(model, vectors.matrix(), Run(tmp_path / "s")) == pytest.approx(images.matrix(), abs=1e-5)
+    fresh, trained = _untrained(model).state_dict(), model.encoder.state_dict()
+    assert {name: it.shape for name, it in fresh.items()} == {name: it.shape for name, it in trained.items()}
+    assert all((it != trained[name]).any() for name, it in fresh.items())
+    seen = figures(evaluate(vectors, [images], Params(**QUICK), Run(tmp_path / "out", seed=1)))
+    for classifier in (LOGREG, PRETRAINED, RANDOM):
+        assert ("codings/images", "accuracy", f"100 % of labels, {classifier}") in seen
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w | {"encoder.0.weight": w["encoder.0.weight"][:, :-1]}, "size mismatch for encoder.0.weight"),
+        (lambda w: {name: it for name, it in w.items() if name != "encoder.0.bias"}, "encoder.0.bias"),
+        (lambda w: w | {"encoder.0.weight": w["encoder.0.weight"] * np.nan}, "encoder.0.weight hold numbers that are not finite"),
+    ],
+)
+def test_an_encoder_that_cannot_be_used_is_a_fault(tmp_path, change, said):
+    vectors = some(tmp_path / "v")
+    made = plane(vectors, tmp_path / "plane")
+    settings, weights = made.model()
+    with Run(tmp_path / "broken").open(Codings) as out:
+        out.append(item=made.items(), coding=made.matrix(), error=np.zeros(200))
+        out.model(settings, change(weights))
+    with pytest.raises(Fault, match=rf"codings/broken: its weights are not those of its settings \(.*{said}.*\)\. Run again: dvc repro -f"):
+        evaluate(vectors, [out.artifact], Params(**QUICK), Run(tmp_path / "out"))

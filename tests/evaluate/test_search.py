@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.artifacts.codings import Codings
-from pipelines.compress import binary, pca, product_quantisation
+from pipelines.compress import binary, pca, product_quantisation, scalar_quantisation
 from pipelines.errors import Fault
 from pipelines.evaluate.search import Params, evaluate
 from pipelines.kernels.nearest import unit
@@ -84,3 +84,30 @@ def test_codings_of_other_items_are_a_fault(tmp_path):
 def test_fewer_to_re_rank_than_are_wanted_is_refused():
     with pytest.raises(ValueError, match="rerank must be at least k, 10, and is 5"):
         Params(rerank=5)
+
+
+@pytest.mark.parametrize("zeros", [0, 3])
+def test_of_words_whose_vectors_are_equal_any_will_do(tmp_path, zeros):
+    """Five rows, each five times, and rows of zeros, which lie as near to all: codings that lose next to nothing find them."""
+    x = np.append(np.random.default_rng(0).normal(size=(5, 8)).repeat(5, axis=0), np.zeros((zeros, 8)), axis=0).astype(np.float32)
+    vectors = vectors_of(tmp_path / "v", [f"w{i}" for i in range(len(x))], x)
+    cells = scalar_quantisation.compress(vectors, scalar_quantisation.Params(bits=8), Run(tmp_path / "int8"))
+    axes = pca.compress(vectors, pca.Params(coding_size=5), Run(tmp_path / "pca"))
+    seen = figures(evaluate(vectors, [cells, axes], Params(k=3, rerank=5), Run(tmp_path / "out", seed=1)))
+    assert {key: row["value"] for key, row in seen.items()} == {
+        (f"codings/{name}", metric): 1 for name in ("int8", "pca") for metric in ("recall", "recall_reranked")
+    }
+
+
+@pytest.mark.parametrize("settings", [{}, {"code": "sign"}])
+def test_codings_that_are_no_numbers_are_a_fault(tmp_path, settings):
+    vectors = cloud(tmp_path)
+    x = np.where(vectors.matrix() > 0, 1, -1).astype(np.float32)
+    x[4, 1] = np.nan
+    broken = codings_of(tmp_path / "broken", vectors.items(), x, settings)
+    with pytest.raises(Fault, match="codings/broken: 1 codings hold a number that is not finite, first 'w4'"):
+        evaluate(vectors, [broken], Params(), Run(tmp_path / "out", seed=1))
+    whole = codings_of(tmp_path / "whole", vectors.items(), np.ones((120, 8), np.float32), settings)
+    strange = vectors_of(tmp_path / "strange", vectors.items(), x)
+    with pytest.raises(Fault, match="vectors/strange: 1 vectors hold a number that is not finite, first 'w4'"):
+        evaluate(strange, [whole], Params(), Run(tmp_path / "out", seed=1))

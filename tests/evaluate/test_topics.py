@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from pipelines.artifacts.codings import Codings
-from pipelines.compress import scalar_quantisation, sparse_l1, stacked
+from pipelines.compress import binary, scalar_quantisation, sparse_l1, stacked
 from pipelines.embed import bags
 from pipelines.errors import Fault
 from pipelines.evaluate.topics import Params, coherence, evaluate, npmi, unit_topics
@@ -107,12 +107,13 @@ def test_autoencoders_lda_and_nmf_find_the_topics_that_documents_were_made_of(tm
     assert seen["scikit-learn/nmf-2", "diversity"]["value"] == 1
 
 
-def as_codings(folder, vectors):
+def as_codings(folder, vectors, times=1):
     with Run(folder).open(Codings) as out:
-        out.append(item=vectors.items(), coding=vectors.matrix()[:, :2], error=np.zeros(vectors.n_rows()))
+        out.append(item=vectors.items(), coding=vectors.matrix()[:, :2] * times, error=np.zeros(vectors.n_rows()))
         weights = {"mean": np.zeros(8, np.float32), "scale": np.float32(1), "encoder.0.weight": np.eye(2, 8, dtype=np.float32)}
         weights |= {"encoder.0.bias": np.zeros(2, np.float32), "decoder.0.weight": np.eye(8, 2, dtype=np.float32)}
-        out.model({"model": "autoencoder", "sizes": [8, 2]}, weights | {"decoder.0.bias": np.zeros(8, np.float32)})
+        network = {"activation": None, "code": None, "loss": "squared", "tied": False}
+        out.model({"model": "autoencoder", "sizes": [8, 2], **network}, weights | {"decoder.0.bias": np.zeros(8, np.float32)})
     return out.artifact
 
 
@@ -157,3 +158,27 @@ def test_codes_are_no_topics(tmp_path):
     codes = scalar_quantisation.compress(v, scalar_quantisation.Params(bits=1), Run(tmp_path / "c"))
     with pytest.raises(Fault, match="codings/c: its numbers only name entries of codebooks"):
         evaluate(v, [codes], Params(n_words=4), Run(tmp_path / "s"))
+
+
+def test_bits_are_no_topics(tmp_path):
+    v = make_bags(tmp_path)
+    bits = binary.compress(v, binary.Params(n_bits=8, epochs=1), Run(tmp_path / "b"))
+    with pytest.raises(Fault, match=r"codings/b: its codings are bits, .* Name a row of another network, or of pca"):
+        evaluate(v, [bits], Params(n_words=4), Run(tmp_path / "s"))
+
+
+def test_codings_wider_than_the_bags_have_rivals_as_wide(tmp_path):
+    v = make_bags(tmp_path)
+    wide = sparse_l1.compress(v, sparse_l1.Params(sizes=[12], epochs=2), Run(tmp_path / "wide", seed=1))
+    seen = figures(evaluate(v, [wide], Params(n_words=2, max_iter=2), Run(tmp_path / "out", seed=1)))
+    assert {of: row["n"] for (of, metric), row in seen.items() if of.startswith("scikit") and metric == "coherence"} == {
+        "scikit-learn/lda-12": 12,
+        "scikit-learn/nmf-12": 12,
+    }
+
+
+def test_codings_that_are_no_numbers_are_no_topics(tmp_path):
+    v = make_bags(tmp_path)
+    codings = as_codings(tmp_path / "units", v, np.nan)
+    with pytest.raises(Fault, match=r"codings/units: 60 codings hold a number that is not finite, first 'd0'"):
+        evaluate(v, [codings], Params(n_words=4), Run(tmp_path / "s"))

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import layout
-from pipelines.compress import variational
+from pipelines.compress import binary, variational
 from pipelines.errors import Fault
 from pipelines.method import Run
 from pipelines.use.generate import between, drawn, near, write
@@ -20,6 +20,7 @@ embed: {cloud: {method: numbers, source: cloud.parquet}}
 compress:
   vae: {method: variational, vectors: cloud, sizes: [2], epochs: 60, lr: 0.01}
   flat: {method: linear, vectors: cloud, coding_size: 2}
+  bits: {method: binary, vectors: cloud, n_bits: 8, epochs: 1}
 """
 
 
@@ -37,6 +38,7 @@ def root(tmp_path_factory):
         made = variational.compress(v, variational.Params(sizes=[2], epochs=60, lr=0.01, beta=0.2), Run(folder, seed=1))
         if row == "flat":  # as of a method whose codings follow no law
             (folder / "model.json").write_text((made.folder / "model.json").read_text().replace('"prior"', '"other"'))
+    binary.compress(v, binary.Params(n_bits=8, epochs=1), Run(root / layout.artifact("codings", "bits"), seed=1))
     return root
 
 
@@ -64,7 +66,11 @@ def test_what_cannot_be_generated_is_said(root, tmp_path):
     with pytest.raises(Fault) as fault:
         between(root, "flat", "a0x", "c", 3)
     assert [line.partition(".")[0] for line in fault.value.faults] == [f"codings/flat has no item {item!r}" for item in ("a0x", "c")]
-    with pytest.raises(Fault, match="compress has no row 'none'; it has vae, flat"):
+    with pytest.raises(
+        Fault, match=r"codings/bits: its codings are bits, and nothing lies between two .* Name a row whose codings are numbers"
+    ):
+        between(root, "bits", "a0", "b7", 3)
+    with pytest.raises(Fault, match="compress has no row 'none'; it has vae, flat, bits"):
         drawn(root, "none", 3, seed=1)
     with pytest.raises(Fault, match="ends in '.npy'"):
         write(drawn(root, "vae", 3, seed=1), tmp_path / "x.npy")
