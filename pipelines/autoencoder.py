@@ -5,7 +5,7 @@ shapes  N rows of D numbers; sizes are D, ..., K, the widths from the vector to 
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from pipelines.kernels.uniform import clipped, codes, from_zero, middles
 from pipelines.method import Knobs, Run
 
 Network = TypeVar("Network", bound="Autoencoder")
+Loss = Literal["squared", "cross_entropy", "cosine"]
 FEW = 1 / 16  # of a batch: rows that would have a whole step of their own
 
 
@@ -31,7 +32,7 @@ class RoundedKnobs(Knobs):
 
 
 class TrainingKnobs(RoundedKnobs):
-    loss: Literal["squared", "cross_entropy", "cosine"] = "squared"  # cross_entropy: of numbers in [0, 1], given back by a sigmoid
+    loss: Loss = "squared"  # cross_entropy: of numbers in [0, 1], given back by a sigmoid
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(256, ge=1)  # vectors a step
     lr: float = Field(0.003, gt=0)  # Adam, falling to 0 over the epochs along a half cosine
@@ -239,15 +240,21 @@ def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits:
 
 def rebuild(settings: dict, weights: dict[str, np.ndarray]) -> Autoencoder:
     """The autoencoder that `write` left in an artifact. Raises ValueError, KeyError or RuntimeError where weights and settings do not fit."""
-    return restored(Autoencoder, settings, weights, ("activation", "code", "loss", "tied"))
+    knobs = ("activation", "code", "loss", "tied")
+    # svd trains nothing, and writes none of the others
+    return restored(Autoencoder, settings, weights, knobs if settings.keys() & set(knobs[1:]) else knobs[:1])
 
 
 def restored(make: Callable[..., Network], settings: dict, weights: dict[str, np.ndarray], knobs: Sequence[str]) -> Network:
-    """As `rebuild`, of Autoencoder or what is built on it, which takes these settings."""
-    sizes, network = settings["sizes"], {key: settings[key] for key in knobs if key in settings}
+    """As `rebuild`, of Autoencoder or what is built on it, which takes these settings, all of them."""
+    sizes, network = settings["sizes"], {key: settings[key] for key in knobs}
     unknown = [value for key, value in network.items() if key in ("activation", "code") and value not in (None, *ACTIVATIONS)]
+    if network["activation"] is None and (len(sizes) > 2 or "channels" in network):  # a linear map alone has none
+        unknown.append(None)
     if len(sizes) < 2 or unknown:
         raise ValueError(f"sizes {sizes}, unknown activations {unknown}")
+    if "loss" in network and network["loss"] not in get_args(Loss):
+        raise ValueError(f"unknown loss {network['loss']!r}")
     if weights["mean"].shape != (sizes[0],):
         raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {sizes[0]} numbers")
     made = make(sizes, weights["mean"], float(weights["scale"]), **network)

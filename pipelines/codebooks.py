@@ -79,11 +79,12 @@ def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decod
 
     Weights: codebooks; of concatenated parts mean, (D,), and, where settings say `rotated`, rotation, (M W, D).
     """
-    codebooks, size = weights["codebooks"], settings["size"]
-    rotation = weights["rotation"] if settings.get("rotated") else None
+    codebooks, size, rotation = weights["codebooks"], settings["size"], weights.get("rotation")
     n_parts, _, width = codebooks.shape
-    if width != (size if settings["form"] == "sum" else -(-size // n_parts)):
-        raise ValueError(f"codebooks of shape {codebooks.shape} for vectors of {size} numbers")
+    if type(size) is not int or not codebooks.size or width != (size if settings["form"] == "sum" else -(-size // n_parts)):
+        raise ValueError(f"codebooks of shape {codebooks.shape} for vectors of {size!r} numbers")
+    if settings["form"] == "concatenate" and settings["rotated"] != (rotation is not None):
+        raise ValueError(f"rotated is {settings['rotated']!r}, and there is {'no' if rotation is None else 'a'} rotation")
     if settings["form"] == "concatenate" and weights["mean"].shape != (size,):
         raise ValueError(f"a mean of shape {weights['mean'].shape} for vectors of {size} numbers")
     if rotation is not None and rotation.shape != (n_parts * width, size):
@@ -96,7 +97,7 @@ def decoder(settings: dict[str, Any], weights: dict[str, Array]) -> coding.Decod
         return made
 
     def concatenated(codes: Array) -> Array:
-        parts = codebooks[np.arange(n_parts), codes.astype(np.intp)].reshape(len(codes), -1)
+        parts = codebooks[np.arange(n_parts), codes.astype(np.intp)].reshape(len(codes), n_parts * width)
         return (parts[:, columns(size, n_parts)] if rotation is None else parts @ rotation) + weights["mean"]
 
     return {"sum": summed, "concatenate": concatenated}[settings["form"]]

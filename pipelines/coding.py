@@ -106,7 +106,9 @@ def write(
 
 def decode(codings: Codings) -> np.ndarray:
     """The vectors that the codings stand for, as well as their decoder gives them back: (n, D) float32, in their order."""
-    return np.concatenate(list(decoded(codings)))
+    back = decoder(codings)
+    none = back(np.empty((0, codings.size), np.float32))  # (0, D), all there is of codings without rows
+    return np.concatenate([none, *map(back, codings.pieces())])
 
 
 def decoded(codings: Codings) -> Iterator[np.ndarray]:
@@ -130,6 +132,7 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
             raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
         back = DECODERS[kind](settings, weights)
         size, n_codes = _takes(codings, settings, weights)
+        bits(settings, size)
     if size != codings.size:
         raise Fault(
             f"{codings.name}: its model is of other codings: it takes {size} numbers, and these have {codings.size}. Run again: dvc repro -f"
@@ -202,11 +205,25 @@ def whole_bytes(n: int, bits: int) -> int:
     return -(-n * bits // 8) * 8
 
 
+def bits(settings: Settings, size: int) -> int:
+    """Of an item whose coding has so many numbers. Raises KeyError or ValueError where settings do not say, or say what cannot be."""
+    few = are_names(settings) or "levels" in settings or settings.get("code") == "sign"
+    if not few and "bits" not in settings:
+        return 32 * size
+    n, levels = settings["bits"], settings.get("levels", 2)
+    whole = type(n) is type(levels) is int and 0 < n <= 32 * size and levels > 1
+    if not (few and whole and ("levels" not in settings or n == whole_bytes(size, (levels - 1).bit_length()))):
+        said = ", ".join(f"{key} {settings[key]!r}" for key in ("bits", "levels", "code") if key in settings)
+        raise ValueError(f"{said} for codings of {size} numbers")
+    return n
+
+
 def cost(codings: Codings) -> tuple[float, int]:
     """Bytes of a coding, and bytes of what has to be kept once to get vectors back: all weights but the encoder's and a generator's."""
     settings, weights = codings.model()
     kept = [name for name in weights if not name.startswith(("encoder", "generator")) or (settings.get("tied") and name.endswith("weight"))]
-    return settings.get("bits", 32 * codings.size) / 8, sum(weights[name].nbytes for name in kept)
+    with fitting(f"{codings.name}: its bits"):
+        return bits(settings, codings.size) / 8, sum(weights[name].nbytes for name in kept)
 
 
 def _autoencoder(settings: Settings, weights: Weights) -> Decoder:

@@ -27,6 +27,8 @@ from pipelines.method import Run
 from pipelines.params import Row, load_yaml, read_row, thresholds
 from pipelines.registry import MAKER, NOUNS
 
+NO_ROOM = ("DefaultCPUAllocator", "Storage size calculation overflowed")  # what torch says, in a RuntimeError, of memory that is no GPU's
+
 
 def run_stage(root: Path, verb: str, name: str) -> None:
     """Runs one row of params.yaml. Raises Fault; the output folder is then as it was."""
@@ -180,10 +182,15 @@ def guarded(root: Path, stage: str, output: str) -> Iterator[None]:
 def _room_on(device: str, name: str) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as err:
-        if type(err).__name__ != "OutOfMemoryError":  # torch's, which is not imported for that
+    except (MemoryError, RuntimeError) as err:
+        if type(err).__name__ == "OutOfMemoryError":  # torch's, which is not imported for that
+            raise Fault(f"{name}: {device} has no memory left. Lower batch_size or vector_size, free the GPU, or say device: cpu") from err
+        if not isinstance(err, MemoryError) and not any(said in str(err) for said in NO_ROOM):
             raise
-        raise Fault(f"{name}: {device} has no memory left. Lower batch_size or vector_size, free the GPU, or say device: cpu") from err
+        reason = str(err).rpartition("DefaultCPUAllocator: ")[2] or "MemoryError"
+        raise Fault(
+            f"{name}: this machine has too little memory ({reason}). Lower the row's sizes, or batch_size, or run it where there is more"
+        ) from err
 
 
 def _device(row: Row) -> str:

@@ -1,10 +1,27 @@
 """What all codings share."""
 
+import json
+import shutil
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.artifacts.codings import Codings
 from pipelines.coding import checked, cost, decode, decoder
+from pipelines.compress import (
+    binary,
+    codebook,
+    convolutional,
+    linear,
+    pca,
+    product_quantisation,
+    scalar_quantisation,
+    sparse_l1,
+    stacked,
+    tied,
+    transform_coding,
+)
 from pipelines.errors import Fault
 from pipelines.method import Run
 from tests.matrices import vectors_of
@@ -56,7 +73,7 @@ def test_weights_of_another_shape_are_refused(tmp_path):
 def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byte(tmp_path):
     weights = {"encoder.0.weight": np.zeros((2, 3), np.float32), "decoder.bias.0": np.zeros(3, np.float32)}
     assert cost(codings(tmp_path / "a", {"model": "autoencoder"}, weights)) == (8, 12)
-    assert cost(codings(tmp_path / "b", {"model": "autoencoder", "tied": True, "bits": 2}, weights)) == (0.25, 36)
+    assert cost(codings(tmp_path / "b", {"model": "autoencoder", "code": "sign", "tied": True, "bits": 2}, weights)) == (0.25, 36)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +85,7 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
             "mean": np.zeros(3, np.float32), "scale": np.float32(2)}, "takes 1 numbers, and these have 2"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.zeros((5, 4, 3), np.float32)}, "takes 5 numbers"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 2}, {"codebooks": np.zeros((2, 2, 3), np.float32)}, "no codes of its model, which are whole, from 0 to 1"),
-        ({"model": "scalar", "bits": 2, "levels": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "no codes of its model, which are whole, from 0 to 1"),
+        ({"model": "scalar", "bits": 8, "levels": 2}, {"low": np.zeros(2), "step": np.ones(2)}, "no codes of its model, which are whole, from 0 to 1"),
         ({"model": "scalar", "bits": 8, "levels": 16}, {"low": np.zeros(3), "step": np.ones(3)}, "low and step are 3 and 3 numbers"),
         ({"model": "transform", "bits": 3}, {
             "levels": np.zeros(6, np.float32), "bits": np.array([2, 1]), "directions": np.zeros((2, 3), np.float32),
@@ -81,7 +98,7 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
         ({"model": "codebooks", "form": "concatenate", "size": 4, "bits": 4, "rotated": True}, {
             "codebooks": np.zeros((2, 4, 2), np.float32), "mean": np.zeros(4, np.float32)}, "not those of its settings .*rotation"),
         ({"model": "codebooks", "form": "sum", "size": 2, "bits": 4}, {"codebooks": np.zeros((2, 4, 3), np.float32)}, "for vectors of 2 numbers"),
-        ({"model": "autoencoder", "sizes": [3, 2], "code": "signum"}, {}, r"unknown activations \['signum'\]"),
+        ({"model": "autoencoder", "sizes": [3, 2], "activation": None, "code": "signum", "loss": "squared", "tied": False}, {}, r"unknown activations \['signum'\]"),
         ({"model": "autoencoder", "sizes": [3, 2], "activation": None, "levels": 4}, {
             "encoder.0.weight": np.zeros((2, 3), np.float32), "encoder.0.bias": np.zeros(2, np.float32),
             "decoder.0.weight": np.zeros((3, 2), np.float32), "decoder.0.bias": np.zeros(3, np.float32),
@@ -89,15 +106,86 @@ def test_a_tied_decoder_costs_what_its_encoder_does_and_a_bit_an_eighth_of_a_byt
             r"low and step of shapes \(1,\), \(1,\)"),
         ({"model": "codebooks", "form": "sum", "size": 3, "bits": 4}, {"codebooks": np.full((2, 4, 3), np.nan, np.float32)},
             "codebooks hold numbers that are not finite"),
-        ({"model": "autoencoder", "sizes": []}, {}, r"sizes \[\]"),
+        ({"model": "autoencoder", "sizes": [], "activation": None}, {}, r"sizes \[\]"),
         ({"model": "autoencoder", "sizes": [3, 2], "activation": "softsign"}, {}, r"unknown activations \['softsign'\]"),
-        ({"model": "autoencoder", "sizes": [3, 2]}, {"mean": np.zeros(1, np.float32), "scale": np.float32(1)}, r"a mean of shape \(1,\)"),
+        ({"model": "autoencoder", "sizes": [3, 2], "activation": None}, {"mean": np.zeros(1, np.float32), "scale": np.float32(1)}, r"a mean of shape \(1,\)"),
     ],
 )  # fmt: skip
 def test_a_model_of_other_codings_is_refused(tmp_path, settings, weights, said):
     given = codings(tmp_path / "c", settings, weights)  # [1, 0] and [2, 3]
     with pytest.raises(Fault, match=said):
         decode(given)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Codings of some methods, not to be written to; rounded, in 2 bits."""
+    place = tmp_path_factory.mktemp("rows")
+    x = np.random.default_rng(0).random((40, 12)).astype(np.float32)
+    v = vectors_of(place / "v", [f"w{i}" for i in range(40)], x)
+    deep = {"sizes": [8, 4], "epochs": 1}
+    methods = {
+        "stacked": (stacked, deep | {"loss": "cross_entropy"}), "tied": (tied, deep), "sparse": (sparse_l1, {"sizes": [16], "epochs": 1}),
+        "linear": (linear, {"coding_size": 4, "epochs": 1}), "bits": (binary, {"n_bits": 8, "epochs": 1}),
+        "convolutional": (convolutional, {"shape": [3, 4], "channels": [2], "coding_size": 4, "epochs": 1}),
+        "rounded": (pca, {"coding_size": 4, "bits": 2}), "scalar": (scalar_quantisation, {"bits": 4}),
+        "turned": (product_quantisation, {"n_parts": 2, "bits": 4, "n_turns": 2}),
+        "transform": (transform_coding, {"n_bits": 16}), "codebook": (codebook, {"n_parts": 4, "bits": 2, "epochs": 1}),
+    }  # fmt: skip
+    return {name: method.compress(v, method.Params(**knobs), Run(place / name, seed=1)) for name, (method, knobs) in methods.items()}
+
+
+GARBLED = [None, "x", -1, 0, 1.5, 1e9, 10**9, True, [], {}]
+
+
+def garbled(folder, made, **edits):
+    """A copy whose settings say something else; of what is ... nothing."""
+    shutil.copytree(made.folder, folder)
+    settings = {key: value for key, value in (made.settings() | edits).items() if value is not ...}
+    (folder / "model.json").write_text(json.dumps(settings))
+    return Codings(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "values"),
+    [
+        ("stacked", "activation", [..., None, "x", []]), ("tied", "activation", [..., None]), ("convolutional", "activation", [..., None, []]),
+        ("linear", "activation", [...]), ("stacked", "loss", [..., *GARBLED]), ("convolutional", "loss", [..., None]),
+        ("sparse", "code", [..., "x"]), ("bits", "code", [..., None]), ("tied", "tied", [..., None, False]), ("linear", "tied", [..., True]),
+        *((row, "bits", [..., *GARBLED]) for row in ("bits", "rounded", "scalar", "turned", "transform", "codebook")),
+        *((row, "levels", [..., *GARBLED]) for row in ("rounded", "scalar")),
+        ("linear", "bits", GARBLED), ("turned", "rotated", [..., None, False, "x", []]), ("turned", "size", [..., None, 12.0, "x"]),
+        ("scalar", "model", [..., *GARBLED]),
+    ],
+)  # fmt: skip
+def test_settings_that_are_garbled_or_gone_are_a_fault_and_never_other_vectors(tmp_path, rows, row, key, values):
+    assert decode(rows[row]).shape == (40, 12)
+    for i, value in enumerate(values):
+        with pytest.raises(Fault, match=f"codings/{i}: "):
+            decode(garbled(tmp_path / str(i), rows[row], **{key: value}))
+
+
+def test_bits_that_cannot_be_cost_nothing_but_a_fault(tmp_path, rows):
+    for row in ("bits", "rounded", "scalar", "turned"):
+        for i, value in enumerate([None, "x", -1, 0, 1e9, 10**9, [], ...]):
+            with pytest.raises(Fault, match="its bits are not those of its settings"):
+                cost(garbled(tmp_path / f"{row}-{i}", rows[row], bits=value))
+    assert cost(rows["scalar"])[0] == 6
+
+
+def test_codebooks_of_no_parts_are_refused(tmp_path):
+    for form in ("sum", "concatenate"):
+        settings = {"model": "codebooks", "form": form, "size": 3, "bits": 4, "rotated": False}
+        with pytest.raises(Fault, match=r"codebooks of shape \(0, 4, 3\)"):
+            decode(codings(tmp_path / form, settings, {"codebooks": np.zeros((0, 4, 3), np.float32), "mean": np.zeros(3, np.float32)}))
+
+
+def test_codings_without_rows_stand_for_no_vectors(tmp_path, rows):
+    for name, made in rows.items():
+        shutil.copytree(made.folder, tmp_path / name)
+        path = tmp_path / name / "codings.parquet"
+        pq.write_table(pq.read_table(path)[:0], path)
+        assert decode(Codings(tmp_path / name)).shape == (0, 12)
 
 
 def test_all_numbers_that_are_none_are_counted_and_five_vectors_named(tmp_path):

@@ -268,6 +268,53 @@ def test_a_gpu_without_memory_is_a_fault_and_another_error_stays_what_it_is():
         raise RuntimeError("shapes differ")
 
 
+def test_a_machine_without_memory_is_a_fault_that_names_the_row():
+    import numpy as np
+    import torch
+
+    from pipelines import run as stage
+    from pipelines.errors import Fault
+
+    said = {
+        "you tried to allocate 400000000000000000 bytes": lambda: torch.empty(10**17),
+        "Storage size calculation overflowed": lambda: torch.empty(2**60, 64),
+        "Unable to allocate": lambda: np.empty(10**17),
+    }
+    for reason, ask in said.items():
+        with (
+            pytest.raises(Fault, match=rf"embed/x: this machine has too little memory \(.*{reason}.*\. Lower"),
+            stage._room_on("cpu", "embed/x"),
+        ):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("method", "knobs"),
+    [
+        ("stacked", {"sizes": [10**14, 4]}),
+        ("convolutional", {"shape": [4, 4], "coding_size": 4, "channels": [10**13]}),
+        ("adversarial", {"sizes": [4], "hidden_size": 10**14}),
+    ],
+)
+def test_a_network_that_no_memory_holds_is_a_fault(tmp_path, method, knobs):
+    import importlib
+
+    import numpy as np
+
+    from pipelines import run as stage
+    from pipelines.errors import Fault
+    from pipelines.method import Run
+    from tests.matrices import vectors_of
+
+    module = importlib.import_module(f"pipelines.compress.{method}")
+    v = vectors_of(tmp_path / "v", [f"w{i}" for i in range(20)], np.random.default_rng(0).random((20, 16)))
+    with (
+        pytest.raises(Fault, match=r"compress/x: this machine has too little memory .* Lower the row's sizes"),
+        stage._room_on("cpu", "compress/x"),
+    ):
+        module.compress(v, module.Params(**knobs), Run(tmp_path / "c", "compress/x"))
+
+
 def test_a_stage_that_dvc_yaml_does_not_know_is_refused(project):
     (project / "params.yaml").write_text(RUN + "ingest:\n  other: {method: slow}\n")
     done = run(project, "python", "-m", "pipelines", "ingest", "other", ok=False)

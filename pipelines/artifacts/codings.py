@@ -3,7 +3,6 @@
 table codings   item, coding, error; holds the model whose decoder gives the vector back
 """
 
-import math
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -44,4 +43,5 @@ class Codings(Matrix):
     @property
     def crowded(self) -> bool:
         """As of every matrix, and where codings have so few bits that many items have the same."""
-        return super().crowded or self.settings().get("bits", math.inf) <= FEW_BITS
+        bits = self.settings().get("bits")
+        return super().crowded or (isinstance(bits, int) and bits <= FEW_BITS)

@@ -137,6 +137,8 @@ class Artifact:
             settings = json.loads(path.read_text()) if path.exists() else {}
             if not isinstance(settings, dict):
                 raise ValueError(f"model.json is {type(settings).__name__}, not an object")
+            if not isinstance(kind := settings.get("model", ""), str):
+                raise ValueError(f"its kind, `model` in model.json, is {kind!r}, not a name")
             return settings
         except ValueError as err:
             raise self._unreadable(err) from err

@@ -22,6 +22,8 @@ class Params(Knobs):
 
 def embed(codings: Codings, params: Params, run: Run, vectors: Vectors | None = None) -> Vectors:
     items = codings.items()
+    if not items:
+        raise Fault(f"{codings.name}: it has no codings. Look at the stage that made them")
     named = {"item": pa.array(items), "count": pa.array([0] * len(items)), "label": pa.nulls(len(items), pa.string())}
     if vectors is not None:
         if vectors.items() != items:

@@ -66,6 +66,8 @@ def _of_others(rows: dict[str, int], away: np.ndarray, vectors: Vectors, coding:
     """A fault, where the errors that stand beside the first codings are not how far these decode from the vectors."""
     if coding.settings().get("model") not in DECODERS:  # a method's own
         return []
+    if not coding.n_rows():
+        return [f"{coding.name}: it has no codings. Look at the stage that made them"]
     back = decoder(coding)(next(coding.pieces()))
     mine = np.array([rows[item] for item in coding.items()[: len(back)]])
     order = np.argsort(mine)

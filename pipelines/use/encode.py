@@ -9,6 +9,7 @@ all models have but that of texts; a way there networks, principal components, a
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.vectors import Vectors
 from pipelines.codebooks import columns
-from pipelines.coding import Settings, Weights, decoder
+from pipelines.coding import LARGEST, Settings, Weights, decoder
 from pipelines.errors import Fault
 from pipelines.kernels import lloyd
 from pipelines.kernels.uniform import codes
@@ -35,7 +36,7 @@ Coder = Callable[[np.ndarray], np.ndarray]  # (n, D) float32 -> (n, K), or back
 def encode(root: Path, row: str, file: Path, out: Path) -> int:
     """How many vectors of `file` are written to `out` as codings. Raises Fault, and then nothing is written."""
     codings = _codings(root, row)
-    return _through(encoder(codings), file, "vector", out, "coding")
+    return _through(encoder(codings), file, "vector", out, "coding", LARGEST)
 
 
 def decode(root: Path, row: str, file: Path, out: Path) -> int:
@@ -63,7 +64,9 @@ def encoder(codings: Codings) -> Coder:
     """Raises Fault where the model has no way from a vector to a coding, or cannot be used."""
     settings, weights = codings.model()
     kind = settings.get("model")
-    kind = f"codebooks, {settings.get('form')}" if kind == "codebooks" else kind
+    if kind != "recurrent":
+        decoder(codings)  # whose faults are the encoder's, too
+    kind = f"codebooks, {settings['form']}" if kind == "codebooks" else kind
     if kind not in ENCODERS:
         why = (
             "codes texts, not vectors"
@@ -71,7 +74,6 @@ def encoder(codings: Codings) -> Coder:
             else "has no way from a vector to its codes, which were searched for together with it"
         )
         raise Fault(f"compress.{codings.row} {why}. Name a row whose model is one of {'; '.join(ENCODERS)}")
-    decoder(codings)  # whose faults are the encoder's, too
     coder = ENCODERS[kind](settings, weights)
     size = settings["sizes"][0] if "sizes" in settings else settings["size"] if "size" in settings else _size(codings, weights)
 
@@ -141,7 +143,7 @@ ENCODERS: dict[str, Callable[[Settings, Weights], Coder]] = {
 }  # fmt: skip
 
 
-def _through(coder: Coder, file: Path, column: str, out: Path, made: str) -> int:
+def _through(coder: Coder, file: Path, column: str, out: Path, made: str, largest: float = np.inf) -> int:
     if out.suffix not in (".parquet", *TEXT):
         raise Fault(
             f"{out} ends in {out.suffix or 'nothing'!r}; {made}s are written to *.parquet, {' or '.join('*' + end for end in TEXT)}"
@@ -150,10 +152,33 @@ def _through(coder: Coder, file: Path, column: str, out: Path, made: str) -> int
     with tempfile.TemporaryDirectory(prefix=".encode-", dir=out.parent) as aside:
         given = _read(file, column, Path(aside) / "given")
         items = given.items()
-        coded = (np.ascontiguousarray(coder(piece), np.float32) for piece in given.pieces())
+        if again := [item for item, n in Counter(items).items() if n > 1]:
+            raise Fault(f"{file}: {len(again):,} names are there more than once, first {again[0]!r}. Give each {column} a name of its own")
+        coded = _coded(coder, given, items, file, made, largest)
         (_write_parquet if out.suffix == ".parquet" else _write_text)(Path(aside) / out.name, items, coded, made)
         (Path(aside) / out.name).replace(out)
     return len(items)
+
+
+def _coded(coder: Coder, given: Vectors, items: list[str], file: Path, made: str, largest: float) -> Iterator[np.ndarray]:
+    """Piece by piece. Raises Fault for numbers beyond `largest`, or so far from those of the row that they make none."""
+    start = 0
+    for piece in given.pieces():
+        bad = (np.abs(piece) > largest).any(axis=1)
+        why = f"no number may be beyond {largest:.0e}"
+        if not bad.any():
+            with np.errstate(over="ignore", invalid="ignore"):  # what it makes is looked at
+                coded = np.ascontiguousarray(coder(piece), np.float32)
+            bad = ~np.isfinite(coded).all(axis=1)
+            why = f"make a {made} of numbers that are not finite"
+        if bad.any():
+            row = int(bad.argmax())
+            raise Fault(
+                f"{file}: the numbers of {items[start + row]!r} go from {piece[row].min():.4g} to {piece[row].max():.4g}, and {why}. "
+                "Mend them, or leave them out: they have to be of the kind that the row learned from"
+            )
+        start += len(piece)
+        yield coded
 
 
 def _read(file: Path, column: str, folder: Path) -> Vectors:

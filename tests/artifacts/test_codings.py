@@ -66,10 +66,18 @@ def test_settings_are_the_models_none_without_one_and_a_garbled_file_is_a_fault(
         out.append(item=["a"], coding=np.ones((1, 2)), error=[0])
         out.model({"bits": 8}, {"scale": np.float32(2)})
     assert out.artifact.settings() == {"bits": 8} == out.artifact.model()[0]
-    (out.artifact.folder / "model.json").write_text("{")
-    for read in (out.artifact.settings, out.artifact.model):
-        with pytest.raises(Fault, match="codings/d: the model in .* cannot be read"):
-            read()
+    for text in ("{", "[1]", '{"model": []}', '{"model": {}}', '{"model": null}'):
+        (out.artifact.folder / "model.json").write_text(text)
+        for read in (out.artifact.settings, out.artifact.model):
+            with pytest.raises(Fault, match="codings/d: the model in .* cannot be read"):
+                read()
+
+
+def test_bits_that_are_no_number_do_not_keep_the_gate_from_asking(tmp_path):
+    with Run(tmp_path / "c").open(Codings) as out:
+        out.append(item=["a"], coding=np.ones((1, 8)), error=[0])
+        out.model({"bits": "x"}, {"scale": np.float32(2)})
+    assert not out.artifact.crowded
 
 
 def test_the_profile_shows_numbers_that_are_not_finite_and_what_was_lost(tmp_path):

@@ -1,6 +1,7 @@
 """Codings made vectors again."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.coding import decode
@@ -40,3 +41,11 @@ def test_vectors_of_other_items_are_refused(tmp_path, made):
     others = vectors_of(tmp_path / "o", ["x", "y"], np.eye(2, dtype=np.float32))
     with pytest.raises(Fault, match="vectors/o: its items are not those of codings/c"):
         embed(codings, Params(), Run(tmp_path / "d"), others)
+
+
+def test_codings_without_rows_are_refused(tmp_path, made):
+    _, codings = made
+    path = codings.folder / "codings.parquet"
+    pq.write_table(pq.read_table(path)[:0], path)
+    with pytest.raises(Fault, match="codings/c: it has no codings. Look at the stage that made them"):
+        embed(codings, Params(), Run(tmp_path / "d"))

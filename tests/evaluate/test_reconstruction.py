@@ -1,4 +1,7 @@
+import json
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from sklearn.decomposition import PCA
 
@@ -87,3 +90,16 @@ def test_codings_of_other_vectors_of_the_same_items_are_refused(tmp_path, other)
         evaluate(vectors_of(tmp_path / "o", items, other(x)), [codings], Params(), Run(tmp_path / "s"))
     turned = vectors_of(tmp_path / "t", items[::-1], x[::-1])
     assert evaluate(turned, [codings], Params(), Run(tmp_path / "s2")).n_rows()
+
+
+def test_codings_without_rows_and_those_whose_model_is_garbled_are_refused(tmp_path):
+    codings = pca.compress(make_vectors(tmp_path / "v"), pca.Params(coding_size=2, bits=2), Run(tmp_path / "c"))
+    settings = codings.settings()
+    for edit, said in [({"model": []}, "the model in .* cannot be read"), ({"bits": None}, "not those of its settings")]:
+        (codings.folder / "model.json").write_text(json.dumps(settings | edit))
+        with pytest.raises(Fault, match=f"codings/c: .*{said}"):
+            evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "s"))
+    path = codings.folder / "codings.parquet"
+    pq.write_table(pq.read_table(path)[:0], path)
+    with pytest.raises(Fault, match="codings/c: it has no codings. Look at the stage that made them"):
+        evaluate(make_vectors(tmp_path / "v"), [codings], Params(), Run(tmp_path / "s"))

@@ -172,3 +172,41 @@ def test_a_table_in_csv_is_coded_as_the_same_table_in_parquet(project, tmp_path)
     coded = [pq.read_table(tmp_path / f"of-{ending}.parquet") for ending in ("parquet", "csv")]
     assert coded[0]["item"].to_pylist() == items
     assert coded[0] == coded[1]
+
+
+def table(file, x, items):
+    csv.write_csv(pa.table({"item": items, **{f"n{i}": column for i, column in enumerate(np.float64(x).T)}}), file)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("row", sorted(set(OF_VECTORS) - SEARCHED))
+def test_numbers_beyond_what_can_be_coded_are_refused_before_anything_is_written(project, tmp_path, row):
+    x = np.ones((3, 16))
+    x[1:] *= 1e38
+    table(tmp_path / "v.csv", x, ["a", "b", "c"])
+    (tmp_path / "out").mkdir()
+    for out in ("c.parquet", "c.vec"):
+        with pytest.raises(
+            Fault, match=r"v.csv: the numbers of 'b' go from 1e\+38 to 1e\+38, and no number may be beyond 1e\+15. Mend them"
+        ):
+            encode(project, row, tmp_path / "v.csv", tmp_path / "out" / out)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_would_not_be_finite_is_refused_there_and_back(project, tmp_path):
+    (tmp_path / "out").mkdir()
+    table(tmp_path / "c.csv", [[1, 1, 1, 1], [3e38, -3e38, 3e38, 3e38]], ["a", "b"])
+    with pytest.raises(Fault, match="the numbers of 'b' go from -3e.38 to 3e.38, and make a vector of numbers that are not finite"):
+        decode(project, "stacked", tmp_path / "c.csv", tmp_path / "out/v.vec")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_name_that_comes_again_is_refused_in_tables_as_in_text(project, tmp_path, ending):
+    x = np.random.default_rng(0).random((4, 16))
+    table(tmp_path / "v.csv", x, ["a", "b", "b", "c"])
+    pq.write_table(csv.read_csv(tmp_path / "v.csv"), tmp_path / "v.parquet")
+    for out in ("c.vec", "c.parquet"):
+        with pytest.raises(Fault, match=f"v.{ending}: 1 names are there more than once, first 'b'. Give each vector a name of its own"):
+            encode(project, "pca", tmp_path / f"v.{ending}", tmp_path / out)
