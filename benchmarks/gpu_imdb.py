@@ -206,6 +206,17 @@ def knob(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def number(kind: type, least: float, most: float) -> Callable[[str], Any]:
+    """Of an option; argparse says what was wrong with another."""
+
+    def read(text: str) -> Any:
+        if not least <= (value := kind(text)) <= most:  # nor what is no number
+            raise argparse.ArgumentTypeError(f"{text} must be from {least:g} to {most:g}")
+        return value
+
+    return read
+
+
 def train(asked: argparse.Namespace) -> dict[str, Any]:
     """Goes on with a training; what came of it so far."""
     begun = time.monotonic()
@@ -240,7 +251,7 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
 
     done, fault = True, None
     try:
-        if Timekeeper.last > Timekeeper.until:
+        if Timekeeper.last > Timekeeper.until and not (run.folder / "predictions.parquet").exists():
             raise OutOfTime
         mixed.classify(name, tokens, params, run, vectors, None, module.ADAM, before)
     except Learned:
@@ -291,6 +302,8 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
             raise Fault(f"--of {state} holds no predictions: its training is not done. Call its command again")
     if len(labels := {it["n_train"] for it in several.values()}) > 1:
         raise Fault(f"--of names trainings of different numbers of labels, n_train {sorted(labels)}. Name those of one")
+    if any(labels) and (seeds := {asked.seed, *(it["seed"] for it in several.values())}) > {asked.seed}:
+        raise Fault(f"seeds draw the labels that n_train leaves, and these are {sorted(seeds)}. Name trainings of one seed, and --seed")
     few, (n_train,) = any(it["few"] for it in several.values()), labels
     same_settings(asked.state, {"method": "together", "seed": asked.seed, "few": few, "of": [several[state] for state in asked.of]})
     data = asked.data or asked.of[0] / "data"
@@ -307,7 +320,7 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
         "method": "together", "seed": asked.seed, "few": few, "done": True, "device": ", ".join(sorted({it["device"] for it in several.values()})),
         "epochs": 0, "labels": n_train or len(tokens.ids(["train"])[1]) - 1, "knobs": {},
         "settings": {"of": [{key: value for key, value in it.items() if key not in ("seed", "begin")} for it in several.values()]},
-        "weights": {one.row: round(weight, 3) for one, weight in zip(members, weights, strict=True)},
+        "weights": [[one.row, round(weight, 3)] for one, weight in zip(members, weights, strict=True)],
         "begun": "anew", "minutes": round(sum(map(spent, [asked.state, *asked.of])), 2),
     } | judged(made, asked.state, corpus, asked.test)  # fmt: skip
 
@@ -357,8 +370,8 @@ def main() -> int:
     parser.add_argument("--state", type=Path)
     parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--seed", type=number(int, 0, 2**32 - 1), default=1)
+    parser.add_argument("--minutes", type=number(float, 0, float("inf")), default=float("inf"))
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--knob", type=knob, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--few", action="store_true")

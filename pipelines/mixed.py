@@ -84,8 +84,10 @@ def classify(
         before: what the new network learns before it sees a label.
     """
     others = Documents(*tokens.ids(params.splits))
-    n_others = round(params.n_unlabelled * params.batch_size) if len(others.offsets) > 1 and (params.virtual or params.entropy) else 0
-    if not n_others:
+    has_terms = params.virtual or params.entropy
+    take_part = has_terms and params.n_unlabelled and len(others.offsets) > 1
+    n_others = max(1, round(params.n_unlabelled * params.batch_size)) if take_part else 0
+    if has_terms and not n_others:
         run.say("no text without labels takes part: the terms for it are of the labelled documents alone")
 
     def begin(model: Reader) -> None:
@@ -100,9 +102,12 @@ def classify(
         more = _forever(others, n_others, params, rng)
         for _ in range(params.passes):
             for rows in shuffled(train, params.batch_size, rng, params.batch_tokens, params.max_tokens):
-                ids, lengths = padded(train, rows, params.max_tokens, params.keep)
-                extra = padded(others, next(more), params.max_tokens, params.keep) if n_others else ()
-                yield ids, lengths, *extra, classifier.truth(train, rows)
+                blocks = [(train, rows), (others, next(more))] if n_others else [(train, rows)]
+                shown: list[np.ndarray] = []
+                for documents, chosen in blocks:
+                    ids, lengths = padded(documents, chosen, params.max_tokens, params.keep)
+                    shown += classifier.without(ids, params.word_dropout, rng), lengths
+                yield *shown, classifier.truth(train, rows)
 
     axes = (1, 0, 1, 0, 0) if n_others else (1, 0, 0)
     course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser, params.passes, must_learn=True)

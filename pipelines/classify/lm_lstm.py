@@ -11,7 +11,7 @@ source  Dai, Le 2015; Miyato, Dai, Goodfellow 2017, whose settings are larger: 1
 import functools
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines import classifier, foretelling, mixed
 from pipelines.artifacts.predictions import Predictions
@@ -32,6 +32,14 @@ class Params(foretelling.LanguageKnobs, mixed.MixedKnobs):
     ema: float = Field(0.998, ge=0, lt=1)  # 0.999 in the paper, whose trainings are longer
     adversarial: float = Field(0.0, ge=0)  # the paper adds it to the virtual one on other data than IMDb
     entropy: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_layer_each_way(self) -> "Params":
+        if self.bidirectional and self.num_layers > 1:
+            raise ValueError(
+                "num_layers must be 1 where bidirectional: a second layer reads both ways at once, and would be shown what it foretells"
+            )
+        return self
 
 
 def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None = None) -> Predictions:

@@ -81,15 +81,19 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     assert begun["begun"] == "from a snapshot, with a new optimiser"
     lines = call(data, "table", "--out", tmp_path / "out").stdout.splitlines()
     assert len([line for line in lines if line.startswith("|")]) == 4  # the head; seeds 1 and 2; the one that began with a snapshot
-    assert "test read once" in lines[-1]
+    assert "test read when training was over" in lines[-1]
     (both,) = (line for line in lines if "| 2 |" in line)
     assert f"| {50 * (first['valid']['accuracy'] + second['valid']['accuracy']):.2f}" in both
     assert f"{100 * first['test']['accuracy']:.2f} [" in both
     assert call(data, "table", "--out", tmp_path).returncode == 1
 
-    again = run(data, "mixed_lstm", tmp_path, name="1")  # a reading of test is not taken back
+    again = run(
+        data, "mixed_lstm", tmp_path, "--minutes", 0.0001, name="1"
+    )  # a reading of test is not taken back, nor what was done undone
     assert again["test"] == first["test"]
     assert again["readings of test"] == 1
+    assert run(data, "mixed_lstm", tmp_path, "--test", name="1")["readings of test"] == 2
+    assert "mixed_lstm, seed 1: test was read 2 times" in call(data, "table", "--out", tmp_path / "out").stdout
     other = call(
         data, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "state-1", "--out", tmp_path / "x", "--begin", snapshot
     )
@@ -126,8 +130,8 @@ def test_language_model_classes_and_ensemble_are_runs_of_their_own(data, tmp_pat
     done = call(data, *whole, "--test")
     assert done.returncode == 0, done.stderr
     made = json.loads((tmp_path / "out" / "all" / "result.json").read_text())
-    assert list(made["weights"]) == ["mixed_lstm", "lm_lstm", "nb_svm", "document_vectors"]
-    assert sum(made["weights"].values()) == pytest.approx(1, abs=0.01)
+    assert [name for name, _ in made["weights"]] == ["mixed_lstm", "lm_lstm", "nb_svm", "document_vectors"]
+    assert sum(weight for _, weight in made["weights"]) == pytest.approx(1, abs=0.01)
     assert made["valid"]["accuracy"] > 0.9
     assert made["labels"] == 480
     assert made["readings of test"] == 1
@@ -157,6 +161,24 @@ def test_what_was_learned_before_a_run_stopped_or_failed_is_handed_out(data, tmp
     result = json.loads((folder / "result.json").read_text())
     assert "Lower epsilon or lr" in result["faults"][0]
     assert not result["done"]
+
+
+@pytest.mark.parametrize("option", [("--seed", -1), ("--minutes", "nan"), ("--minutes", -3)])
+def test_options_that_no_run_can_have_are_refused(data, tmp_path, option):
+    done = call(data, "mixed_lstm", "--state", tmp_path / "s", "--out", tmp_path / "o", *option)
+    assert done.returncode == 2
+    assert f"argument {option[0]}: {option[1]} must be from 0 to" in done.stderr
+
+
+def test_trainings_on_few_labels_are_put_together_only_where_these_are_the_same(data, tmp_path):
+    for seed in (1, 2):
+        (tmp_path / f"{seed}" / "mixed_lstm").mkdir(parents=True)
+        (tmp_path / f"{seed}" / "mixed_lstm" / "predictions.parquet").touch()
+        settings = {"method": "mixed_lstm", "seed": seed, "few": True, "device": "cpu", "n_train": 20}
+        (tmp_path / f"{seed}" / "settings.json").write_text(json.dumps(settings))
+    done = call(data, "together", "--of", tmp_path / "1", tmp_path / "2", "--state", tmp_path / "s", "--out", tmp_path / "o")
+    assert done.returncode == 1
+    assert "seeds draw the labels that n_train leaves, and these are [1, 2]" in done.stderr
 
 
 def test_a_knob_that_is_none_is_named(data, tmp_path):

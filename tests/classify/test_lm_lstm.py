@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pipelines.classify.lm_lstm import Params, classify, probabilities_of
 from pipelines.labels import read
@@ -34,6 +35,11 @@ def test_the_classifier_begins_where_the_language_model_ends(tmp_path):
     short, long = (classify(toy, Params(**(still | {"lm_epochs": n})), Run(tmp_path / str(n), seed=1)).model()[1] for n in (1, 3))
     for name in ("embedding.weight", "onward.0.weight_hh_l0"):
         assert np.abs(short[name] - long[name]).max() > 0.01
+
+
+def test_two_layers_both_ways_foretell_nothing():
+    with pytest.raises(ValidationError, match="num_layers must be 1 where bidirectional"):
+        Params(bidirectional=True, num_layers=2)
 
 
 @pytest.mark.parametrize("epoch", [2, 4])

@@ -144,6 +144,12 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)
 
 
+def test_words_that_a_step_does_not_show_change_what_is_learned(tmp_path):
+    toy = labelled(tmp_path / "t", topics(32, 16, 48), WORDS)
+    made = [classify(toy, Params(**SMALL, word_dropout=share), Run(tmp_path / f"{share}", seed=1)).model()[1] for share in (0.0, 0.5)]
+    assert not np.array_equal(made[0]["decision.weight"], made[1]["decision.weight"])
+
+
 def test_frozen_vectors_are_perturbed_and_stay_as_they_are(tmp_path):
     vectors = vectors_of(tmp_path / "v", WORDS[1:], np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32))
     toy = labelled(tmp_path / "t", topics(64, 40, 64), WORDS)
