@@ -232,6 +232,8 @@ def train(
     Returns:
         The summed loss of the pairs, before their steps, and how many they are.
     """
+    # starts the threads: numba leaves that out where a function was compiled with parallel ones from its cache, and crashes
+    numba.get_num_threads()
     numbers = np.float32(form.negative), form.hidden, form.against, form.window, form.noise, form.words_too, form.learn_words, form.chunk
     return _train(text, chunks, weights, parts, NO_PARTS, tree, chances, shift, *numbers, lr, last_lr, np.uint64(seed),
                   changes.words, changes.documents, changes.outputs, changes.loss, TABLE)  # fmt: skip

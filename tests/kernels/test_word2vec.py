@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.kernels import word2vec as kernel
+from tests.support import HOME
 
 V, D, T = 9, 5, 3  # words, numbers, documents
 HIDDEN = {"skipgram": kernel.SKIPGRAM, "cbow": kernel.CBOW, "dbow": kernel.DBOW, "dm": kernel.DM, "concat": kernel.CONCAT}
@@ -167,6 +168,7 @@ THREADS = """
 import hashlib, sys, numba, numpy as np
 sys.path.insert(0, ".")
 from pipelines.kernels import word2vec as kernel
+from tests.support import HOME
 from tests.kernels.test_word2vec import HIDDEN, AGAINST, Case
 for threads in (1, 2, 4, 8):
     numba.set_num_threads(threads)
@@ -184,3 +186,26 @@ def test_one_two_four_and_eight_threads_leave_the_same_bytes():
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, env=env, check=True)
     assert len(done.stdout.split()) == 4
     assert len(set(done.stdout.split())) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.quick_slow
+def test_what_was_compiled_with_parts_from_the_cache_runs_where_nobody_has_started_threads(tmp_path):
+    """As after a process that was killed while it compiled: the next one finds parts of the kernel in the cache, and the third all of it."""
+    code = (
+        "import sys; from pathlib import Path; from tests.texts import tokens_of, two_topics; from pipelines.method import Run\n"
+        "from pipelines.embed.doc2vec import Params, embed\n"
+        "tokens = tokens_of(Path(sys.argv[1]) / 'tokens', two_topics(50, seed=0))\n"
+        "print(embed(tokens, Params(vector_size=4, epochs=1, infer_epochs=1), Run(Path(sys.argv[1]) / 'v')).matrix().sum())\n"
+    )
+    environment, said = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}, []
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", code, tmp_path / name]
+        done = subprocess.run(command, cwd=HOME, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+        if name == "first":
+            for path in (tmp_path / "cache").rglob("word2vec._train-*"):
+                path.unlink()
+    assert len(set(said)) == 1
