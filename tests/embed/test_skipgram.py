@@ -36,6 +36,8 @@ def test_a_long_document_is_cut_where_gensim_would_drop_the_rest(tmp_path):
     assert documents == [known[:LONGEST], known[LONGEST:], [0, 1]]
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 @pytest.mark.parametrize("lengths", [[3 * LONGEST + 1, 20, LONGEST], [LONGEST] * 3, [9_999, 2, 1, 9_999, 9_999], [2] * 50])
 def test_gensim_trains_on_every_token_in_every_epoch(tmp_path, monkeypatch, lengths):
     rng = np.random.default_rng(0)

@@ -54,6 +54,8 @@ def test_it_runs_in_a_worktree_with_the_main_cache_and_leaves_the_main_checkout_
     assert "end embed-g" in (tree / "ran.txt").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_another_seed_has_a_worktree_of_its_own(lab):
     done = lab.wordloom("experiment", "other", "--seed", "7")
     assert done.returncode == 0, done.stderr
@@ -173,6 +175,8 @@ def test_a_broken_parameter_file_leaves_no_new_worktree_and_removes_none(lab, co
     assert (tree / ".git").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_a_report_that_dvc_did_not_restore_is_written_in_the_worktree(lab):
     assert lab.wordloom("experiment", "other").returncode == 0
     (lab.root / ".wordloom/other/report.html").unlink()

@@ -319,6 +319,8 @@ def test_a_sweep_on_workers_has_as_many_stages_under_way_as_it_says_and_is_kept_
     assert all(entry["scores"][0]["value"] > 0.5 for entry in scored)
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_a_worktree_of_an_experiment_is_no_sweeps(tmp_path):
     root = make_project(tmp_path / "project", LIGHT)
     (root / "experiments").mkdir()

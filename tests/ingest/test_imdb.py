@@ -341,6 +341,8 @@ def test_a_truncated_parquet_is_a_fault(tmp_path, keep):
         corpus_of(tmp_path, folder)
 
 
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_the_data_set_itself_is_100_000_reviews_less_what_stands_twice(tmp_path):
     folder = Path(os.environ.get("WORDLOOM_DATA", "none")) / "imdb"
     if not folder.is_dir():

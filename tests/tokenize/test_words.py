@@ -233,6 +233,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cn"]) | st.sampled_from
     st.lists(TEXTS, min_size=1, max_size=4), st.booleans(),
     st.sampled_from([Params().pattern, r"[a-z]+(?:[-'][a-z]+)*", r"\S+", r"\w+", r"[^\W\d]+"]), st.sampled_from([[], ["a", "the", "σ", "9"]]),
 )  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.quick_slow
 def test_the_library_reads_the_same_ids_from_tokenizer_json(tmp_path, texts, lower, pattern, stop_words):
     documents = [(text, "train" if i % 2 == 0 else "test") for i, text in enumerate([f"b {texts[0]}", *texts])]
     tokens = tokens_of(tmp_path, documents, lower=lower, pattern=pattern, stop_words=stop_words)
