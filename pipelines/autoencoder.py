@@ -225,7 +225,7 @@ def batches(
 def write(vectors: Vectors, model: Autoencoder, variance: float, run: Run, bits: int = 32) -> Codings:
     """The codings of all vectors, each number of them in so many bits, and the model."""
     weights = arrays(model)
-    if bits < 32 and model.settings.get("code") != "sign":  # which are rounded already
+    if bits < 32 and not coding.are_bits(model.settings):  # which are rounded already
         (seen,) = apply(model, [(coding.drawn(vectors, run),)], run)
         codings = seen[:, :-1]
         sparse = model.settings.get("code") in ("relu", "sigmoid")  # what is 0 stays so, and nothing falls below

@@ -127,9 +127,7 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
     kind = settings.get("model")
     if kind not in DECODERS:
         raise Fault(f"{codings.name}: its model is {kind!r}, which has no way back to vectors. {', '.join(DECODERS)} have one")
-    with fitting(f"{codings.name}: its weights"):
-        if broken := sorted(name for name, weight in weights.items() if not np.isfinite(weight).all()):
-            raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
+    with fitting(f"{codings.name}: its weights", weights):
         back = DECODERS[kind](settings, weights)
         size, n_codes = _takes(codings, settings, weights)
         bits(settings, size)
@@ -143,7 +141,7 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
         wrong = ""
         if not np.isfinite(piece).all():
             wrong = "numbers that are not finite"
-        elif settings.get("code") == "sign" and (np.abs(piece) != 1).any():
+        elif are_bits(settings) and (np.abs(piece) != 1).any():
             wrong = "numbers that are no bits, which are -1 and 1"
         elif n_codes is not None and ((piece < 0) | (piece >= n_codes) | (piece != np.floor(piece))).any():
             wrong = f"numbers that are no codes of its model, which are whole, from 0 to {np.max(n_codes) - 1}"
@@ -155,9 +153,11 @@ def decoder(codings: Codings, of: str = "") -> Decoder:
 
 
 @contextlib.contextmanager
-def fitting(what: str) -> Iterator[None]:
-    """Raises Fault where a model cannot be built of its settings and weights."""
+def fitting(what: str, weights: Weights | None = None) -> Iterator[None]:
+    """Raises Fault where a model cannot be built of its settings and weights, or these weights hold what is no number."""
     try:
+        if broken := sorted(name for name, weight in (weights or {}).items() if not np.isfinite(weight).all()):
+            raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
         yield
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as err:  # RuntimeError: torch's, for weights of another shape
         reason = str(err).strip().splitlines()[-1].strip()
@@ -190,6 +190,11 @@ def are_names(settings: Settings) -> bool:
     return settings.get("model") in ("codebooks", "scalar", "transform")
 
 
+def are_bits(settings: Settings) -> bool:
+    """Whether the numbers of a coding are -1 and 1 alone."""
+    return settings.get("code") == "sign"
+
+
 def no_coordinates(codings: Codings) -> list[str]:
     """What is to be said where codings stand for vectors, and their numbers only name something: nothing, or a fault."""
     if not are_names(codings.settings()):
@@ -207,7 +212,7 @@ def whole_bytes(n: int, bits: int) -> int:
 
 def bits(settings: Settings, size: int) -> int:
     """Of an item whose coding has so many numbers. Raises KeyError or ValueError where settings do not say, or say what cannot be."""
-    few = are_names(settings) or "levels" in settings or settings.get("code") == "sign"
+    few = are_names(settings) or "levels" in settings or are_bits(settings)
     if not few and "bits" not in settings:
         return 32 * size
     n, levels = settings["bits"], settings.get("levels", 2)

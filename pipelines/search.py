@@ -10,7 +10,7 @@ A place is a row's number among `rows`, those that are looked among; `exact` are
 import numpy as np
 
 from pipelines.artifacts.codings import Codings
-from pipelines.coding import are_names, decode
+from pipelines.coding import are_bits, are_names, decode
 from pipelines.kernels import hamming
 from pipelines.kernels.nearest import nearest, unit
 
@@ -23,7 +23,7 @@ class Index:
 
     def __init__(self, codings: Codings, rows: Array):
         settings = codings.settings()
-        self.n_bits = codings.size if settings.get("code") == "sign" else 0
+        self.n_bits = codings.size if are_bits(settings) else 0
         if self.n_bits:
             self.by, self.held = "Hamming distance", hamming.pack(codings.finite(codings.matrix())[rows])
         elif are_names(settings):

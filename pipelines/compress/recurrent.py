@@ -189,9 +189,7 @@ def in_words(folder: Path | str, codings: np.ndarray, max_tokens: int | None = N
     settings, weights = made.model()
     if settings.get("model") != "recurrent":
         raise Fault(f"{made.name}: its model is {settings.get('model')!r}; words are told by codings of 'recurrent'")
-    with fitting(f"{made.name}: its weights"):
-        if broken := sorted(name for name, weight in weights.items() if not np.isfinite(weight).all()):
-            raise ValueError(f"{', '.join(broken)} hold numbers that are not finite")
+    with fitting(f"{made.name}: its weights", weights):
         model, words = rebuild(settings, weights), settings["words"]
         most = max_tokens or settings["params"]["max_tokens"]
         if len(words) != model.embedding.num_embeddings:

@@ -28,7 +28,7 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.counts import Counts
 from pipelines.artifacts.scores import Scores, columns
 from pipelines.artifacts.vectors import Vectors
-from pipelines.coding import are_names, decoder
+from pipelines.coding import are_bits, are_names, decoder
 from pipelines.errors import Fault
 from pipelines.kernels.intervals import interval, mean_draws
 from pipelines.method import Knobs, Run
@@ -58,7 +58,7 @@ def evaluate(vectors: Vectors, codings: list[Codings], params: Params, run: Run,
     faults += [
         f"{coding.name}: its codings are bits, and none of them goes up and down as a topic does. Name a row of another network, or of pca"
         for coding in codings
-        if coding.settings().get("code") == "sign"
+        if are_bits(coding.settings())
     ]
     if faults:
         raise Fault(faults)

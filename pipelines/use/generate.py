@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.artifacts.codings import Codings
-from pipelines.coding import are_names, decoder
+from pipelines.coding import are_bits, are_names, decoder
 from pipelines.errors import Fault
 from pipelines.params import read_row
 from pipelines.prior import draws
@@ -36,8 +36,8 @@ def between(root: Path, row: str, first: str, second: str, n: int) -> Generated:
     items = codings.items()
     faults = [f"{codings.name} has no item {item!r}. Name two of its items" for item in (first, second) if item not in items]
     settings = codings.settings()
-    if are_names(settings) or settings.get("code") == "sign":
-        what = "codes" if are_names(settings) else "bits"
+    if are_names(settings) or are_bits(settings):
+        what = "bits" if are_bits(settings) else "codes"
         faults.append(f"{codings.name}: its codings are {what}, and nothing lies between two of them. Name a row whose codings are numbers")
     if faults:
         raise Fault(faults)
