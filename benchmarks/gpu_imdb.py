@@ -111,8 +111,9 @@ def once(folder: Path, make: Callable[[], object]) -> None:
 
 def prepare(data: Path, device: str, few: bool, with_vectors: bool) -> tuple[Corpus, Tokens, Vectors | None]:
     """Texts, tokens, and word vectors where they are asked for."""
-    same_settings(data, {"few": few})
-    knobs = {"source": str(Path(os.environ["WORDLOOM_DATA"]) / "imdb"), **({"limit": 1500} if few else {})}
+    source = Path(os.environ["WORDLOOM_DATA"]) / "imdb"
+    same_settings(data, {"few": few, "imdb": hash_path(source)})
+    knobs = {"source": str(source), **({"limit": 1500} if few else {})}
     run = Run(data / "corpus", "ingest/imdb", seed=1, threads=THREADS, show=True)
     once(run.folder, lambda: imdb.ingest(imdb.Params(**knobs), run))
     cut = Run(data / "tokens", "tokenize/words", threads=THREADS)

@@ -184,7 +184,7 @@ def learn(
     if judge and params.target in ("one", "ordinal"):
         of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])
         floor = of_class.max() / of_class.sum()
-        if max(row["valid_accuracy"] for row in run.curve) <= floor:
+        if floor < 1 and max(row["valid_accuracy"] for row in run.curve) <= floor:  # of one class alone everything would be as right
             said = f"no epoch is right of more of valid than one class for all would be, {floor:.1%}. Lower {params.causes}"
             if min(row["valid_loss"] for row in run.curve) > untrained:
                 raise Fault(f"{run.name}: the loss on valid never fell below the new network's, {untrained:.4g}, and {said}")

@@ -181,6 +181,13 @@ def test_trainings_on_few_labels_are_put_together_only_where_these_are_the_same(
     assert "seeds draw the labels that n_train leaves, and these are [1, 2]" in done.stderr
 
 
+def test_prepared_texts_of_other_reviews_are_refused(data, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"few": True, "imdb": "another"}))
+    done = call(data, "mixed_lstm", "--device", "cpu", "--few", "--data", tmp_path, "--state", tmp_path / "s", "--out", tmp_path / "o")
+    assert done.returncode == 1
+    assert "imdb was 'another' and is " in done.stderr
+
+
 def test_a_knob_that_is_none_is_named(data, tmp_path):
     done = call(
         data, "mixed_lstm", "--device", "cpu", "--state", tmp_path / "s", "--out", tmp_path / "o", "--knob", "lrr=1", "--knob", "lr=-1"

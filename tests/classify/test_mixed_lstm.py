@@ -178,6 +178,12 @@ def test_a_model_that_has_learned_nothing_is_none_and_what_to_lower_is_named(tmp
     assert not (tmp_path / "q").exists()
 
 
+def test_a_valid_of_one_class_cannot_say_that_nothing_was_learned(tmp_path, capsys):
+    rows = [row for row in topics(64, 40, 64) if row[:2] != ("valid", "y")]
+    classify(labelled(tmp_path / "t", rows, WORDS), Params(**SMALL), Run(tmp_path / "p", seed=1, show=True))
+    assert "Lower epsilon" not in capsys.readouterr().out
+
+
 def test_of_another_network_it_is_told_and_the_model_is_kept(tmp_path, capsys):
     wrong = [(split, {"x": "y", "y": "x"}[label] if split == "valid" else label, ids) for split, label, ids in topics(64, 40, 0)]
     toy = labelled(tmp_path / "t", wrong, WORDS)
