@@ -50,7 +50,7 @@ def streams(documents: Documents, order: np.ndarray, n: int, steps: int) -> Iter
     """
     lengths = np.diff(documents.offsets)[order]
     ends = np.cumsum(lengths + 1)
-    text = np.full(ends[-1] + 1, END, np.int32)  # END, document, END, document, ..., END
+    text = np.full(lengths.sum() + len(order) + 1, END, np.int32)  # END, document, END, document, ..., END
     place = np.arange(lengths.sum()) + np.repeat(np.arange(len(order)), lengths) + 1
     source = np.repeat(documents.offsets[:-1][order] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
     text[place] = documents.values[source]
@@ -152,15 +152,16 @@ def foretell(tokens: Tokens, reader: Recurrent, layers: nn.ModuleList, params: L
     def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         return streams(given, rng.permutation(len(given.offsets) - 1), params.lm_streams, params.lm_steps)
 
+    judged = list(streams(held_out, np.arange(len(held_out.offsets) - 1), params.lm_streams, params.lm_steps))
+    asked = [np.count_nonzero(after != NOT_ASKED) for _, after, *_ in judged]
+
     def validate() -> dict[str, float]:
-        blocks = streams(held_out, np.arange(len(held_out.offsets) - 1), params.lm_streams, params.lm_steps)
-        loss = float(np.mean([part.mean() for part in apply(model, blocks, run, AXES)]))
+        loss = float(np.average([part.mean() for part in apply(model, judged, run, AXES)], weights=asked))
         return {"valid_loss": loss, "valid_perplexity": float(np.exp(min(loss, 700.0)))}
 
     n_steps = -(-((len(given.values) + len(given.offsets) - 1) // params.lm_streams) // params.lm_steps)
-    judged = len(held_out.values) >= 2 * params.lm_streams
     fit(
         model, batches, lambda model, *batch: model(*batch), run, Recipe(epochs=params.lm_epochs, lr=params.lm_lr, clip=1.0, mixed=params.lm_mixed),
-        validate if judged else None, n_items=n_steps * params.lm_streams, item_axis=AXES,
+        validate if sum(asked) else None, n_items=n_steps * params.lm_streams, item_axis=AXES,
     )  # fmt: skip
     reader.embedding.weight.requires_grad_(trained)

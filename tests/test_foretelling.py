@@ -101,6 +101,28 @@ def test_a_sampled_softmax_learns_what_the_full_one_does(tmp_path):
     assert losses["sampled"] < losses["full"] + 0.15
 
 
+def test_the_loss_on_valid_is_a_mean_over_words_however_they_are_cut_into_steps(tmp_path):
+    rng = np.random.default_rng(0)
+    texts = [rng.integers(0, 9, n).tolist() for n in (40, 11, 0, 8)]
+    toy = tokens_of(tmp_path / "t", texts, 9, ["train"] + ["valid"] * 3)
+    losses = []
+    for steps in (3, 7, 100):  # ten words of each of two streams
+        run = Run(tmp_path / str(steps), seed=1)
+        net = reader(9)
+        foretell(toy, net, net.onward, LanguageKnobs(lm_streams=2, lm_steps=steps, lm_epochs=1, lm_lr=1e-12), run)
+        losses.append(run.curve[-1]["valid_loss"])
+    assert losses == pytest.approx(losses[:1] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("valid", [[], [[]], [[0]]])
+def test_without_a_word_in_valid_all_epochs_are_trained(tmp_path, valid):
+    toy = tokens_of(tmp_path / "t", [[1, 2, 3, 4, 5, 6, 7, 8] * 5, *valid], 9, ["train"] + ["valid"] * len(valid))
+    net, run = reader(9), Run(tmp_path / "p", seed=1)
+    foretell(toy, net, net.onward, LanguageKnobs(lm_streams=4, lm_steps=3, lm_epochs=2), run)
+    assert len(run.curve) == 2
+    assert "valid_loss" not in run.curve[0]
+
+
 def test_backwards_the_words_stay_as_they_are_and_the_other_layers_learn(tmp_path):
     tokens = tokens_of(tmp_path / "t", [[1, 2, 3] * 4] * 30, 5)
     net = reader(5, both=True)
