@@ -11,7 +11,6 @@ shapes  B documents of a batch, T tokens of the longest, D numbers a word, V wor
 All passes over one block of documents draw the same dropout masks, so that only the perturbation differs between them.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal
@@ -26,7 +25,6 @@ from pipelines.artifacts.codings import Codings
 from pipelines.artifacts.predictions import Predictions
 from pipelines.artifacts.tokens import Tokens
 from pipelines.artifacts.vectors import Vectors
-from pipelines.fit import ADAM, Recipe
 from pipelines.labels import Split
 from pipelines.method import Run
 from pipelines.reading import Documents, padded, shuffled
@@ -48,9 +46,6 @@ class MixedKnobs(RecurrentKnobs):
     # as in the paper: with entropy lowered probabilities are extreme, and a few that are wrong outweigh in the loss many that are right
     judge: Literal["loss", "accuracy"] = "accuracy"
     splits: list[Literal["unlabelled", "train"]] = Field(["unlabelled"], min_length=1)  # where these are from
-
-    def recipe(self, optimiser: Callable[..., torch.optim.Optimizer] = ADAM) -> Recipe:
-        return dataclasses.replace(super().recipe(optimiser), judge=self.judge)
 
     @field_validator("target")
     @classmethod
@@ -107,9 +102,11 @@ def classify(
                 for documents, chosen in blocks:
                     ids, lengths = padded(documents, chosen, params.max_tokens, params.keep)
                     shown += classifier.without(ids, params.word_dropout, rng), lengths
+                if n_others:
+                    shown.append(np.full(len(rows), len(rows) / len(blocks[1][1]), np.float32))
                 yield *shown, classifier.truth(train, rows)
 
-    axes = (1, 0, 1, 0, 0) if n_others else (1, 0, 0)
+    axes = (1, 0, 1, 0, 0, 0) if n_others else (1, 0, 0)
     course = classifier.Course(batches, axes, functools.partial(mixed, params), optimiser, params.passes, must_learn=True)
     return classifier.classify(name, Reader, tokens, params, run, vectors, codings, begin, course)
 
@@ -121,7 +118,12 @@ def _forever(documents: Documents, n: int, params: MixedKnobs, rng: np.random.Ge
 
 
 def mixed(params: MixedKnobs, weigh: Tensor, model: Reader, *batch: Tensor) -> Tensor:
-    """(B,) losses of the labelled documents, each with the mean of the terms of those without labels."""
+    """(B,) losses of the labelled documents, each with the mean of the terms of those without labels.
+
+    Args:
+        batch: ids (T, B) and lengths (B,); where there are documents without labels, those of these, and (B,) the labelled ones for each of them
+            in the whole batch, of which this may be a piece; classes (B,).
+    """
     ids, lengths, *others, truth = batch
     read, x, inside = _block(model, ids, lengths)
     scores = read(x)
@@ -133,9 +135,9 @@ def mixed(params: MixedKnobs, weigh: Tensor, model: Reader, *batch: Tensor) -> T
         total = total + params.adversarial * cost(read(x + r))
     if params.virtual or params.entropy:
         total = total + _unlabelled(params, read, scores, x, inside)
-        if others:
-            read, x, inside = _block(model, *others)
-            total = total + _unlabelled(params, read, read(x), x, inside).mean()
+        if others and others[0].shape[1]:  # a piece of a batch may have none
+            read, x, inside = _block(model, *others[:2])
+            total = total + others[2] * _unlabelled(params, read, read(x), x, inside).sum() / len(truth)
     return total
 
 

@@ -4,9 +4,11 @@ source  Grave et al. 2017 (adaptive: the vocabulary's first words have to be its
 shapes  n states of H numbers, V words
 """
 
+import torch
 from torch import Tensor, nn
 
 Softmax = nn.Linear | nn.AdaptiveLogSoftmaxWithLoss
+ROWS = 4096  # states that are judged at a time where no gradient is asked for: each takes as many numbers as there are words
 
 
 def softmax_over(n_words: int, size: int, adaptive: bool, cutoffs: tuple[int, ...]) -> Softmax:
@@ -23,6 +25,8 @@ def softmax_over(n_words: int, size: int, adaptive: bool, cutoffs: tuple[int, ..
 
 def surprise(softmax: Softmax, states: Tensor, words: Tensor) -> Tensor:
     """(n, H) and (n,) int64, the words that follow -> (n,) minus the logarithm of their probability."""
+    if len(words) > ROWS and not torch.is_grad_enabled():
+        return torch.cat([surprise(softmax, *part) for part in zip(states.split(ROWS), words.split(ROWS), strict=True)])
     if isinstance(softmax, nn.Linear):
         return nn.functional.cross_entropy(softmax(states), words, reduction="none")
     return -softmax(states, words).output if len(words) else states.sum(dim=1)  # the adaptive one takes no empty batch

@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from pipelines import classifier
 from pipelines.artifacts.predictions import as_label
 from pipelines.classifier import ReaderKnobs, class_weights, losses, probabilities, scores_of, standardised, told, without
 from pipelines.classify import lstm, multihot_mlp
@@ -183,10 +184,19 @@ def test_a_dense_network_on_words_that_are_there_learns_numbers_too(tmp_path):
     assert [as_label(number) for number in again[:, 0]] == made.frame("test")[0]["predicted"].tolist()
 
 
-@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}])
+@pytest.mark.parametrize("knobs", [{"label_smoothing": 0.1}, {"class_weights": "balanced"}, {"judge": "accuracy"}])
 def test_what_is_for_classes_is_refused_of_numbers(knobs):
     with pytest.raises(ValidationError, match="are for classes, and with target: number there are none"):
         lstm.Params(target="number", **knobs)
+
+
+@pytest.mark.parametrize(("judge", "best"), [("loss", 1), ("accuracy", 2)])
+def test_the_epoch_that_is_kept_is_best_by_what_the_judge_asks(tmp_path, monkeypatch, capsys, judge, best):
+    figures = iter([{"valid_loss": 0.1, "valid_accuracy": 0.5}, {"valid_loss": 0.2, "valid_accuracy": 0.9}] * 2)
+    monkeypatch.setattr(classifier, "judge_of", lambda *_: lambda: next(figures))
+    toy = labelled(tmp_path / "t", [(split, label, [1, 2]) for split in ("train", "valid") for label in "xy"], ["", "a", "b"])
+    lstm.classify(toy, lstm.Params(hidden_size=2, epochs=2, judge=judge), Run(tmp_path / "p", seed=1, show=True))
+    assert f"keeps the weights of epoch {best}" in capsys.readouterr().out
 
 
 def test_what_trains_better_elsewhere_trains_here(tmp_path):

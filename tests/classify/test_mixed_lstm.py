@@ -74,7 +74,7 @@ def test_its_loss_is_the_sum_of_its_terms():
     unsure = perturbation.entropy(scores)
     only = params.model_copy(update={"adversarial": 0.0, "virtual": 0.0, "entropy": 2.0})
     others = perturbation.entropy(model(*OTHERS)).mean()
-    assert mixed(only, ONES, model, *BATCH[:2], *OTHERS, truth).tolist() == pytest.approx(
+    assert mixed(only, ONES, model, *BATCH[:2], *OTHERS, torch.ones(2), truth).tolist() == pytest.approx(
         (plain + 2 * unsure + 2 * others).tolist(), rel=1e-5
     )
     # the virtual term, by the same random direction
@@ -118,7 +118,7 @@ def test_all_passes_over_a_block_drop_the_same_numbers_and_other_blocks_others(m
         return made
 
     monkeypatch.setattr(torch.nn.functional, "dropout", watched)
-    mixed(params, ONES, model, *BATCH[:2], *OTHERS, BATCH[2])
+    mixed(params, ONES, model, *BATCH[:2], *OTHERS, torch.ones(2), BATCH[2])
     of_words = [mask for mask in masks if mask.shape == (3, 2, 3)]
     first, last = of_words[0], of_words[-1]
     assert len(of_words) == 4 + 3  # plain, adversarial, two for the virtual one; of the others one less
@@ -142,6 +142,17 @@ def test_the_share_of_each_word_is_kept_with_the_model_and_answers_are_the_same_
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     toy, params = labelled(tmp_path / "t", topics(32, 16, 48), WORDS), Params(**SMALL)
     check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("n_unlabelled", [0.1, 0.7])  # 2 of them a step of 16 labelled ones, so that most pieces have none; and 11
+def test_in_pieces_a_batch_costs_what_it_does_as_a_whole(tmp_path, n_unlabelled):
+    toy, losses = labelled(tmp_path / "t", topics(40, 40, 40), WORDS), []
+    for n_pieces in (1, 5):
+        run = Run(tmp_path / str(n_pieces), seed=1)
+        run.batch_split = n_pieces
+        classify(toy, Params(**SMALL | {"dropout": 0.0, "virtual": 0.0, "n_unlabelled": n_unlabelled}), run)
+        losses.append([row[name] for row in run.curve for name in ("loss", "valid_loss")])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_words_that_a_step_does_not_show_change_what_is_learned(tmp_path):
@@ -171,7 +182,8 @@ def test_a_model_that_has_learned_nothing_is_none_and_what_to_lower_is_named(tmp
     classify(labelled(tmp_path / "right", right, WORDS), Params(**SMALL), Run(tmp_path / "p", seed=1))
     run = Run(tmp_path / "q", seed=1, checkpoints=tmp_path / "kept")
     with pytest.raises(
-        Fault, match=r"never fell below the new network's, 0\.\d+, and no epoch .* for all would be, 50\.0%\. Lower epsilon or lr"
+        Fault,
+        match=r"rose from the new network's, 0\.\d+, to \d.*, and no epoch .* for all would be, 50\.0%; the last good epoch .*Lower epsilon or lr",
     ):
         classify(labelled(tmp_path / "wrong", wrong, WORDS), Params(**SMALL), run)
     assert run.checkpoint.load()[1]["epoch"] == len(run.curve)
