@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipelines import foretelling
 from pipelines.errors import Fault
 from pipelines.foretelling import END, NOT_ASKED, Foreteller, LanguageKnobs, foretell, partition, streams
 from pipelines.method import Run
@@ -133,6 +134,27 @@ def test_backwards_the_words_stay_as_they_are_and_the_other_layers_learn(tmp_pat
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"backward_"}
     assert net.embedding.weight.requires_grad
+
+
+def test_backwards_documents_are_read_from_their_ends(tmp_path, monkeypatch):
+    toy = tokens_of(tmp_path / "t", [[1, 2, 3], [4, 5], [5, 6]], 7, ["train", "train", "valid"])
+    read = []
+    monkeypatch.setattr(foretelling, "streams", lambda documents, *more: read.append(documents) or streams(documents, *more))
+    for backwards in (False, True):
+        net = reader(7, both=True)
+        knobs = LanguageKnobs(lm_streams=2, lm_epochs=1)
+        foretell(toy, net, net.backward_ if backwards else net.onward, knobs, Run(tmp_path / f"{backwards}", seed=1), backwards)
+    assert [(it.values.tolist(), it.offsets.tolist()) for it in read] == [
+        ([5, 6], [0, 2]), ([1, 2, 3, 4, 5], [0, 3, 5]), ([6, 5], [0, 2]), ([5, 4, 3, 2, 1], [0, 2, 5]),
+    ]  # fmt: skip
+
+
+def test_a_step_drops_the_same_numbers_of_all_its_words(tmp_path):
+    net = reader(7, dropout=0.5)
+    kept = Foreteller(net, net.onward, np.full(7, 1 / 7), LanguageKnobs(lm_streams=2)).train().drop(torch.ones(6, 20, 50)) != 0
+    assert (kept == kept[0]).all()
+    assert 0.4 < kept.float().mean() < 0.6
+    assert not (kept[:, 0] == kept[:, 1]).all()
 
 
 def test_too_few_words_for_the_streams_are_refused(tmp_path):

@@ -144,6 +144,20 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     check_goes_on(lambda run: classify(toy, params, run), tmp_path, monkeypatch)
 
 
+def test_texts_without_labels_are_all_read_before_any_is_again_and_lose_words_too(tmp_path, monkeypatch):
+    """An epoch of 4 steps of 4 labelled texts, and of 8 of the 32 others; one of three words is not shown."""
+    courses = []
+    monkeypatch.setattr(classifier, "classify", lambda *given: courses.append(given[-1]))
+    rows = [("train", "xy"[i % 2], [1 + i] * 30) for i in range(16)]
+    rows += [("unlabelled", None, [1 + i] * 30) for i in range(32)] + [("valid", "xy"[i % 2], [1]) for i in range(2)]
+    toy = labelled(tmp_path / "t", [*rows, ("test", "x", [1])], WORDS)
+    classify(toy, Params(**SMALL | {"batch_size": 4, "n_unlabelled": 2.0, "word_dropout": 0.33}), Run(tmp_path / "p", seed=1))
+    shown = list(courses[0].batches(read(toy, "train", ["x", "y"]), np.random.default_rng(0)))
+    assert sorted(i for _, _, others, *_ in shown for i in others.max(axis=0)) == list(range(1, 33))
+    for part in (0, 2):
+        assert 0.2 < np.mean([(batch[part] == 0).mean() for batch in shown]) < 0.45
+
+
 @pytest.mark.parametrize("n_unlabelled", [0.1, 0.7])  # 2 of them a step of 16 labelled ones, so that most pieces have none; and 11
 def test_in_pieces_a_batch_costs_what_it_does_as_a_whole(tmp_path, n_unlabelled):
     toy, losses = labelled(tmp_path / "t", topics(40, 40, 40), WORDS), []
