@@ -161,7 +161,7 @@ def same_settings(state: Path, settings: dict[str, Any]) -> None:
 def snapshot(folder: Path, weights: dict[str, np.ndarray], of: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-    tensors = {name: it.bfloat16() if it.is_floating_point() else it for name, it in tensors.items()}
+    tensors = {name: it.bfloat16() if it.ndim > 1 else it for name, it in tensors.items()}  # the words' shares are to go on adding up to 1
     save_file(tensors, folder / SNAPSHOT, metadata={"of": of})
 
 
@@ -250,9 +250,10 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
             snapshot(asked.out, arrays(model), name)
             raise Learned
 
+    over = (run.folder / "predictions.parquet").exists()
     done, fault = True, None
     try:
-        if Timekeeper.last > Timekeeper.until and not (run.folder / "predictions.parquet").exists():
+        if Timekeeper.last > Timekeeper.until and not over:
             raise OutOfTime
         mixed.classify(name, tokens, params, run, vectors, None, module.ADAM, before)
     except Learned:
@@ -266,7 +267,8 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
     for part, rows in Timekeeper.curves.items():
         pd.DataFrame(rows).to_csv(asked.out / f"{part}.csv", index=False)
     epochs = len(Timekeeper.curves.get("language" if name == "language" else "curve", []))
-    spend(asked.state, begun)
+    if not over:
+        spend(asked.state, begun)
     result: dict[str, Any] = {
         "method": name, "seed": asked.seed, "few": asked.few, "done": done,
         "device": torch.cuda.get_device_name() if asked.device == "cuda" else "CPU",
@@ -276,8 +278,11 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
         "begun": "anew" if not of else "with a language model" if (of, name) == ("language", "lm_lstm") else "from a snapshot, with a new optimiser",
         "minutes": spent(asked.state),
     }  # fmt: skip
+    speed = asked.state / "speed.txt"  # what is done goes no faster when it is looked at again
     if spans := Timekeeper.spans[-epochs:] if epochs else []:
-        result["tokens/s"] = round(tokens_read(tokens, params, name) / float(np.median(spans)))
+        speed.write_text(f"{tokens_read(tokens, params, name) / float(np.median(spans)):.0f}\n")
+    if speed.exists():
+        result["tokens/s"] = int(speed.read_text())
     if fault:
         result["faults"] = fault.faults
     elif not done:

@@ -15,8 +15,8 @@ from pipelines.kernels.intervals import of_mean
 
 PROTOCOL = (
     "\nProtocol: IMDb alone; what stands in test is taken out of train and of the reviews without labels; epochs and weights chosen on "
-    "validation, a fifth of train by seed 1; test read when training was over, its first reading is shown. ± is half of the 95 % interval of the "
-    "mean over seeds (Student's t), [ ] the interval over the reviews."
+    "validation, a fifth of train, which seed 1 draws for all, as it does word vectors; test read when training was over, its first reading is "
+    "shown. ± is half of the 95 % interval of the mean over seeds (Student's t), [ ] the interval over the reviews."
 )
 
 

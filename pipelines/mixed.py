@@ -38,7 +38,7 @@ class MixedKnobs(RecurrentKnobs):
     virtual: float = Field(1.0, ge=0)  # v
     entropy: float = Field(1.0, ge=0)  # e
     epsilon: float = Field(5.0, gt=0)  # length of a perturbation, of a document as a whole
-    xi: float = Field(0.1, gt=0)  # of the step at which the virtual one's gradient is taken
+    xi: float = Field(0.1, ge=0.001)  # of the step at which the virtual one's gradient is taken; a shorter one is lost in float32
     power_steps: int = Field(1, ge=1)  # of its power iteration
     normalise: bool = True  # word vectors to mean 0 and variance 1, words counted as often as they are read
     n_unlabelled: float = Field(1.0, ge=0)  # unlabelled documents a labelled one in a step

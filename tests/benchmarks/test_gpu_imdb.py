@@ -90,7 +90,7 @@ def test_seeds_make_a_line_and_test_is_read_when_told(data, tmp_path):
     again = run(
         data, "mixed_lstm", tmp_path, "--minutes", 0.0001, name="1"
     )  # a reading of test is not taken back, nor what was done undone
-    assert again["test"] == first["test"]
+    assert [again[name] for name in ("test", "tokens/s", "minutes")] == [first[name] for name in ("test", "tokens/s", "minutes")]
     assert again["readings of test"] == 1
     assert run(data, "mixed_lstm", tmp_path, "--test", name="1")["readings of test"] == 2
     assert "mixed_lstm, seed 1: test was read 2 times" in call(data, "table", "--out", tmp_path / "out").stdout
