@@ -78,9 +78,8 @@ class Course(NamedTuple):
     loss: Callable[..., Tensor] | None = None  # (weights of the classes (C,), network, *batch) -> (B,)
     optimiser: Callable[..., torch.optim.Optimizer] = ADAM
     passes: int = 1  # over the labelled documents in an epoch
-    must_learn: bool = (
-        False  # a fault, where the loss on valid ends above the new network's, and no epoch is more right than one class for all
-    )
+    # a fault, where the loss on valid ends above the new network's, and no epoch is more right than one class for all
+    must_learn: bool = False
 
 
 Make = Callable[[np.ndarray, bool, int, Any], nn.Module]  # (vectors (V, D), frozen, C, params) -> (T, B) ids, (B,) lengths -> (B, C) scores

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Softmax = nn.Linear | nn.AdaptiveLogSoftmaxWithLoss
-ROWS = 4096  # states that are judged at a time where no gradient is asked for: each takes as many numbers as there are words
+ROWS = 4096  # states that are judged at a time: each takes as many numbers as there are words
 
 
 def softmax_over(n_words: int, size: int, adaptive: bool, cutoffs: tuple[int, ...]) -> Softmax:

@@ -32,13 +32,12 @@ from pipelines.fit import apply, arrays, fit, prepare
 from pipelines.labels import check_held_out, read, write_texts
 from pipelines.method import Run
 from pipelines.reading import Documents, by_length, matched, random_vectors, shuffled
-from pipelines.softmax import softmax_over, surprise
+from pipelines.softmax import ROWS, softmax_over, surprise
 from pipelines.training import FitKnobs
 
 END = UNKNOWN_ID  # the unknown token is never foretold, so its place in the softmax is the end's; and a document begins after its vector
 NOT_ASKED = -1  # in the place of a word that is not foretold
 CUTOFFS = (1_000, 5_000, 20_000)  # of the adaptive softmax; the vocabulary's first words are its most frequent
-ROWS = 4096  # words that are judged at a time, each by as many numbers as there are words
 AXES = (1, 1)  # where the documents lie in the parts of a batch
 PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
 

@@ -121,7 +121,9 @@ def test_its_own_knobs_reach_principal_components_on_few_rows_too(tmp_path, k):
     assert -1e-6 < explained_by_pca(matrix, k) - explained(matrix, errors(codings)) < 1e-3
 
 
-@pytest.mark.parametrize(("n", "size", "k"), [(200, 16, 4), (20, 10, 3)])
+@pytest.mark.parametrize(
+    ("n", "size", "k"), [(200, 16, 4), pytest.param(50, 20, 10, marks=[pytest.mark.slow, pytest.mark.quick_slow]), (20, 10, 3)]
+)
 def test_its_own_knobs_reach_principal_components_of_numbers_that_do_not_vary_together(tmp_path, n, size, k):
     matrix = np.random.default_rng(0).normal(size=(n, size)).astype(np.float32)
     codings = compress(vectors(tmp_path / "v", matrix), Params(coding_size=k), Run(tmp_path / "c", seed=1))

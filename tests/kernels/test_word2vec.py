@@ -168,7 +168,6 @@ THREADS = """
 import hashlib, sys, numba, numpy as np
 sys.path.insert(0, ".")
 from pipelines.kernels import word2vec as kernel
-from tests.support import HOME
 from tests.kernels.test_word2vec import HIDDEN, AGAINST, Case
 for threads in (1, 2, 4, 8):
     numba.set_num_threads(threads)
