@@ -22,6 +22,7 @@ table: see gpu_results.py.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -102,11 +103,13 @@ class Timekeeper(Checkpoint):
 
 
 def once(folder: Path, make: Callable[[], object]) -> None:
-    """Makes what lies in a folder, unless it is there whole."""
+    """Makes what lies in a folder, unless it is there whole; waits where another run is at it."""
     done = folder.with_name(f"{folder.name}.done")
-    if not done.exists():
-        make()
-        done.touch()
+    with folder.with_name(f"{folder.name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not done.exists():
+            make()
+            done.touch()
 
 
 def prepare(data: Path, device: str, few: bool, with_vectors: bool) -> tuple[Corpus, Tokens, Vectors | None]:
@@ -299,8 +302,10 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
 def together(asked: argparse.Namespace) -> dict[str, Any]:
     """The mean of what several trainings say, of NB-SVM and of doc2vec, with weights that are chosen on validation."""
     begun = time.monotonic()
-    several = {}
-    for state in asked.of:
+    several: dict[Path, dict[str, Any]] = {}
+    for state in map(Path.resolve, asked.of):
+        if state in several:
+            raise Fault(f"--of names {state} twice, which would count twice. Name each once")
         if not (state / "settings.json").exists():
             raise Fault(f"--of {state} is no --state of a training. Name one whose training is done")
         several[state] = json.loads((state / "settings.json").read_text())
@@ -312,7 +317,7 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
         raise Fault(f"seeds draw the labels that n_train leaves, and these are {sorted(seeds)}. Name trainings of one seed, and --seed")
     few, (n_train,) = any(it["few"] for it in several.values()), labels
     same_settings(asked.state, {"method": "together", "seed": asked.seed, "few": few, "of": [several[state] for state in asked.of]})
-    data = asked.data or asked.of[0] / "data"
+    data = asked.data or next(iter(several)) / "data"
     corpus, tokens, _ = prepare(data, "cpu", few, with_vectors=False)
     members = [Predictions(state / it["method"]) for state, it in several.items()]
     members += bags(asked.state, data, asked.seed, few, n_train)

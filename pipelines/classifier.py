@@ -33,7 +33,7 @@ from pipelines.errors import Fault
 from pipelines.fit import ADAM, Recipe, apply, arrays, fit, prepare
 from pipelines.labels import NO_CLASS, Split, Target, documents, write, write_classes
 from pipelines.method import Run
-from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled
+from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled, tell_cut
 from pipelines.training import FitKnobs
 
 PLOTS = {"curve": {"x": "epoch", "y": ["loss", "valid_loss"]}}
@@ -99,6 +99,7 @@ def classify(
     """
     classes, train, valid, test = documents(tokens, params.n_train, run, params.target)
     scale, train, judged = standardised(train, valid)
+    tell_cut((train, valid, test), params.max_tokens, run)
     prepare(run)
     start, frozen = first_vectors(tokens, params, run, vectors, codings)
     n_scores = outputs(classes, params.target)

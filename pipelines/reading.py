@@ -61,6 +61,15 @@ def matched(tokens: Tokens, items: Sequence[str], matrix: np.ndarray, name: str,
     return start * np.float32(SPREAD / max(start[found].std(), 1e-12)) if scaled else start
 
 
+def tell_cut(several: Sequence[Documents | Split], max_tokens: int, run: Run) -> None:
+    """Says how many of the documents `padded` cuts."""
+    n_tokens = np.concatenate([np.diff(documents.offsets) for documents in several])
+    if n_cut := np.count_nonzero(n_tokens > max_tokens):
+        run.say(
+            f"{n_cut} of {len(n_tokens)} documents are longer than max_tokens, {max_tokens}, and cut there; the longest has {n_tokens.max()}"
+        )
+
+
 def shuffled(
     documents: Documents | Split, batch_size: int, rng: np.random.Generator, batch_tokens: int = 0, max_tokens: int | None = None
 ) -> Iterator[np.ndarray]:

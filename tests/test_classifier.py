@@ -99,6 +99,15 @@ def test_a_batch_has_no_more_tokens_than_asked_and_every_document_is_read_once(t
     assert max(map(len, cut)) == 16
 
 
+def test_how_many_documents_are_cut_is_said(tmp_path, capsys):
+    documents = [("train", "x", [1] * 9), ("train", "y", [2] * 4), ("valid", "x", [1] * 4), ("test", None, [2] * 5)]
+    for max_tokens in (4, 9):
+        knobs = lstm.Params(max_tokens=max_tokens, **{**SMALL, "epochs": 1})
+        lstm.classify(labelled(tmp_path / "t", documents, WORDS), knobs, Run(tmp_path / f"{max_tokens}", show=True))
+        said = f": 2 of 4 documents are longer than max_tokens, {max_tokens}, and cut there; the longest has 9\n"
+        assert (said in capsys.readouterr().out) == (max_tokens == 4)
+
+
 def several(n=240, seed=0):
     """Class x where word a is, y where b is, by chance both or none."""
     rng, documents = np.random.default_rng(seed), []

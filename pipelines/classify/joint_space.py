@@ -29,7 +29,7 @@ from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
 from pipelines.labels import NO_CLASS, Split, check_held_out, classes_of, read, write, write_classes
 from pipelines.method import Run
-from pipelines.reading import padded, random_vectors
+from pipelines.reading import padded, random_vectors, tell_cut
 from pipelines.training import FitKnobs
 
 ROWS = 1024  # pairs that are embedded at a time
@@ -63,6 +63,7 @@ def classify(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     centre, scale = numbers["train"].mean(axis=0), numbers["train"].std(axis=0)
     numbers = {name: standardised(x, centre, scale) for name, x in numbers.items()}
     same = {split.name: same_texts(split) for split in (train, valid)}
+    tell_cut((train, valid, test), params.max_tokens, run)
     prepare(run)
     model = JointSpace(random_vectors(tokens.n_rows("vocab"), params.vector_size, run), len(centre), params)
 

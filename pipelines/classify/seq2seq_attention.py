@@ -24,7 +24,7 @@ from pipelines.errors import Fault
 from pipelines.fit import apply, arrays, fit, prepare
 from pipelines.labels import Split, check_held_out, read, write_texts
 from pipelines.method import Run
-from pipelines.reading import Documents, by_length, padded, random_vectors, shuffled
+from pipelines.reading import Documents, by_length, padded, random_vectors, shuffled, tell_cut
 from pipelines.recurrence import backwards
 from pipelines.training import FitKnobs
 
@@ -57,6 +57,7 @@ def classify(tokens: Tokens, params: Params, run: Run) -> Predictions:
     check_held_out(tokens, valid, test)
     if params.max_told is None:
         params = params.model_copy(update={"max_told": max(int(np.diff(labels.offsets).max()), 1)})
+    tell_cut((train, valid, test), params.max_tokens, run)
     prepare(run)
     model = Translator(random_vectors(tokens.n_rows("vocab"), params.vector_size, run), len(symbols), params)
 

@@ -32,7 +32,7 @@ from pipelines.coding import fitting
 from pipelines.errors import Fault, too_few_words
 from pipelines.fit import apply, arrays, fit, prepare
 from pipelines.method import Run
-from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled
+from pipelines.reading import Documents, by_length, matched, padded, random_vectors, shuffled, tell_cut
 from pipelines.softmax import softmax_over, surprise
 from pipelines.training import FitKnobs
 
@@ -61,6 +61,7 @@ def compress(tokens: Tokens, params: Params, run: Run, vectors: Vectors | None =
     if n_words < 2:
         raise too_few_words(f"{tokens.name}: the documents of {', '.join(params.splits)}", n_words)
     train, valid = Documents(*tokens.ids(params.splits)), Documents(*tokens.ids(["valid"]))
+    tell_cut((train, valid), params.max_tokens, run)
     prepare(run)
     if vectors is None:
         start = random_vectors(tokens.n_rows("vocab"), params.vector_size, run)

@@ -179,6 +179,9 @@ def test_trainings_on_few_labels_are_put_together_only_where_these_are_the_same(
     done = call(data, "together", "--of", tmp_path / "1", tmp_path / "2", "--state", tmp_path / "s", "--out", tmp_path / "o")
     assert done.returncode == 1
     assert "seeds draw the labels that n_train leaves, and these are [1, 2]" in done.stderr
+    twice = call(data, "together", "--of", tmp_path / "1", tmp_path / "2" / ".." / "1", "--state", tmp_path / "s", "--out", tmp_path / "o")
+    assert twice.returncode == 1
+    assert f"--of names {tmp_path / '1'} twice" in twice.stderr
 
 
 def test_prepared_texts_of_other_reviews_are_refused(data, tmp_path):
