@@ -3,7 +3,8 @@ mixed_lstm and lm_lstm share.
 
     loss = CE(y, p(. | x)) + a CE(y, p(. | x + r_adv)) + v KL(p(. | x) || p(. | x + r_vadv)) + e H(p(. | x))
 
-The first two of labelled documents, the last two of labelled and unlabelled ones; p(. | x) within KL is a constant.
+The first two are means over the labelled documents of a step; the last two are means over these, plus means over its unlabelled ones,
+each block by itself, so that v = 1 weighs as much as 2 of one mean over both; p(. | x) within KL is a constant.
 
 source  Sachan, Zaheer, Salakhutdinov 2019; pipelines/perturbation.py. Entropy: Grandvalet, Bengio 2005
 shapes  B documents of a batch, T tokens of the longest, D numbers a word, V words, C classes; time comes first
@@ -68,6 +69,12 @@ class Reader(Recurrent):
             return self.embedding(ids)
         return nn.functional.embedding(ids, perturbation.normalised(self.embedding.weight, self.share))
 
+    def read(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(T, B, D) -> (B, C), the scores in float32 also where training is mixed: in bfloat16 a divergence is mostly rounding."""
+        states = self.dropout(self.pooled(x, lengths))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.decision(states.to(self.decision.weight.dtype))
+
 
 def classify(
     name: str, tokens: Tokens, params: MixedKnobs, run: Run, vectors: Vectors | None, codings: Codings | None,
@@ -112,7 +119,7 @@ def classify(
 
 
 def _forever(documents: Documents, n: int, params: MixedKnobs, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Rows of batches of about n documents, all of them once before any comes again."""
+    """Rows of batches of about n documents, all of them once before any comes again within the epoch."""
     while n:
         yield from shuffled(documents, n, rng, params.batch_tokens, params.max_tokens)
 

@@ -47,7 +47,7 @@ def virtual(read: Read, scores: Tensor, x: Tensor, inside: Tensor, epsilon: floa
         xi: length of the step from x at which the gradient is taken.
     """
     device = x.device.type
-    x, rounded = x.detach(), torch.is_autocast_enabled(device)
+    x, rounded = x.detach(), rounds(device)
     with torch.autocast(device, enabled=False), without_tf32():
         with torch.no_grad():
             logs = (read(x) if rounded else scores).log_softmax(dim=1)
@@ -57,6 +57,12 @@ def virtual(read: Read, scores: Tensor, x: Tensor, inside: Tensor, epsilon: floa
             (gradient,) = torch.autograd.grad(divergence(logs, read(x + d)).sum(), d)
             d = gradient.detach() * inside[:, :, None]
         return epsilon * unit(d)
+
+
+def rounds(device: str) -> bool:
+    """Whether products on this device are of fewer digits than float32 has."""
+    tf32 = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+    return torch.is_autocast_enabled(device) or (device == "cuda" and tf32)
 
 
 @contextlib.contextmanager
@@ -87,5 +93,6 @@ def entropy(scores: Tensor) -> Tensor:
 def normalised(vectors: Tensor, share: Tensor) -> Tensor:
     """(V, D) with mean 0 and variance 1 in each column, each word counted by its share, (V,), of the text: else vectors could grow
     until perturbations of one length mean nothing."""
-    mean = share @ vectors
-    return (vectors - mean) / (share @ (vectors - mean).square()).clamp(min=SMALLEST).sqrt()
+    with torch.autocast(vectors.device.type, enabled=False):  # products in bfloat16 would miss a variance by a hundredth
+        mean = share @ vectors
+        return (vectors - mean) / (share @ (vectors - mean).square()).clamp(min=SMALLEST).sqrt()

@@ -66,7 +66,7 @@ def tell_cut(several: Sequence[Documents | Split], max_tokens: int, run: Run) ->
     n_tokens = np.concatenate([np.diff(documents.offsets) for documents in several])
     if n_cut := np.count_nonzero(n_tokens > max_tokens):
         run.say(
-            f"{n_cut} of {len(n_tokens)} documents are longer than max_tokens, {max_tokens}, and cut there; the longest has {n_tokens.max()}"
+            f"{n_cut} of {len(n_tokens)} documents are longer than max_tokens, {max_tokens}, and cut to it; the longest has {n_tokens.max()}"
         )
 
 

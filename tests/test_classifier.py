@@ -104,7 +104,7 @@ def test_how_many_documents_are_cut_is_said(tmp_path, capsys):
     for max_tokens in (4, 9):
         knobs = lstm.Params(max_tokens=max_tokens, **{**SMALL, "epochs": 1})
         lstm.classify(labelled(tmp_path / "t", documents, WORDS), knobs, Run(tmp_path / f"{max_tokens}", show=True))
-        said = f": 2 of 4 documents are longer than max_tokens, {max_tokens}, and cut there; the longest has 9\n"
+        said = f": 2 of 4 documents are longer than max_tokens, {max_tokens}, and cut to it; the longest has 9\n"
         assert (said in capsys.readouterr().out) == (max_tokens == 4)
 
 

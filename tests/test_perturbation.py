@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.perturbation import adversarial, divergence, entropy, normalised, unit, virtual
+from pipelines.perturbation import adversarial, divergence, entropy, normalised, rounds, unit, virtual
 
 INSIDE = torch.tensor([[True, True], [True, False], [True, False]])  # documents of three tokens and of one
 
@@ -55,24 +55,29 @@ def test_power_iteration_finds_the_direction_that_changes_the_answer_most():
     assert not r.requires_grad
 
 
-def test_the_direction_is_found_without_tf32_whatever_the_rest_uses():
+@pytest.fixture
+def products():
+    """What may round products on a GPU; as it was afterwards."""
+    several = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [it.allow_tf32 for it in several]
+    yield several
+    for it, allowed in zip(several, before, strict=True):
+        it.allow_tf32 = allowed
+
+
+def test_the_direction_is_found_without_tf32_whatever_the_rest_uses(products):
     read, x = net(), torch.randn(3, 1, 2, dtype=torch.float64)
-    products, scores, seen = (torch.backends.cudnn, torch.backends.cuda.matmul), read(x), []
+    scores, seen = read(x), []
 
     def watched(x):
         seen.extend(it.allow_tf32 for it in products)
         return read(x)
 
-    before = [it.allow_tf32 for it in products]
-    try:
-        for it in products:
-            it.allow_tf32 = True
-        virtual(watched, scores, x, torch.ones(3, 1, dtype=torch.bool), epsilon=1.0, xi=0.1, n_steps=1)
-        assert seen == [False, False]
-        assert all(it.allow_tf32 for it in products)
-    finally:
-        for it, allowed in zip(products, before, strict=True):
-            it.allow_tf32 = allowed
+    for it in products:
+        it.allow_tf32 = True
+    virtual(watched, scores, x, torch.ones(3, 1, dtype=torch.bool), epsilon=1.0, xi=0.1, n_steps=1)
+    assert seen == [False, False]
+    assert all(it.allow_tf32 for it in products)
 
 
 def test_the_direction_is_found_in_float32_where_training_is_mixed():
@@ -91,6 +96,20 @@ def test_the_direction_is_found_in_float32_where_training_is_mixed():
             assert scores.dtype == (torch.bfloat16 if mixed else torch.float32)
             found.append(virtual(read, scores, x, inside, epsilon=2.0, xi=0.1, n_steps=1))
     assert torch.equal(*found)
+
+
+def test_on_a_gpu_that_rounds_products_what_is_said_is_read_again_without(products):
+    """Only then are both sides of the divergence of numbers that were made alike."""
+    for it in products:
+        it.allow_tf32 = False
+    assert not rounds("cuda")
+    for it in products:
+        it.allow_tf32 = True
+        assert rounds("cuda")
+        assert not rounds("cpu")
+        it.allow_tf32 = False
+    with torch.autocast("cpu", torch.bfloat16):
+        assert rounds("cpu")
 
 
 def test_padding_is_left_as_it_is_and_every_document_moves_as_far():
