@@ -146,10 +146,8 @@ def bags(state: Path, data: Path, seed: int, few: bool, n_train: int) -> list[Pr
 
 
 def same_settings(state: Path, settings: dict[str, Any]) -> None:
-    """Raises Fault where a folder holds the state of other settings."""
-    path = state / "settings.json"
-    if path.exists():
-        before = json.loads(path.read_text())
+    """Raises Fault where a folder holds the state of other settings, or is none."""
+    if before := settings_of(state):
         differ = [
             f"{key} was {before.get(key)!r} and is {settings.get(key)!r}"
             for key in {**before, **settings}
@@ -157,8 +155,22 @@ def same_settings(state: Path, settings: dict[str, Any]) -> None:
         ]
         if differ:
             raise Fault(f"{state} keeps the state of other settings: {'; '.join(differ)}. Name another folder, or the same settings")
-    state.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as err:
+        raise Fault(f"{state} is no folder ({err}). Name another") from err
+    aside = state / f"settings.{os.getpid()}"
+    aside.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
+    aside.replace(state / "settings.json")
+
+
+def settings_of(state: Path) -> dict[str, Any]:
+    """Those that a folder keeps the state of; none, where it is new. Raises Fault where they cannot be read."""
+    path = state / "settings.json"
+    try:
+        return json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as err:
+        raise Fault(f"{path} cannot be read ({err}). Delete {state}, or name another folder") from err
 
 
 def snapshot(folder: Path, weights: dict[str, np.ndarray], of: str) -> None:
@@ -232,7 +244,7 @@ def train(asked: argparse.Namespace) -> dict[str, Any]:
     try:
         params = module.Params(**(knobs | few | dict(asked.knob)))
     except ValidationError as err:
-        raise Fault([f"--knob {it['loc'][0]}: {it['msg']}" for it in err.errors()]) from err
+        raise Fault([f"--knob {' '.join(map(str, it['loc']))}: {it['msg']}" for it in err.errors()]) from err
     of, given = from_snapshot(asked.begin) if asked.begin else ("", None)
     settings = {"method": name, "seed": asked.seed, "few": asked.few, "device": asked.device}
     same_settings(asked.state, settings | {"begin": asked.begin and hash_path(asked.begin)} | params.model_dump())
@@ -306,9 +318,9 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
     for state in map(Path.resolve, asked.of):
         if state in several:
             raise Fault(f"--of names {state} twice, which would count twice. Name each once")
-        if not (state / "settings.json").exists():
+        if not (found := settings_of(state)):
             raise Fault(f"--of {state} is no --state of a training. Name one whose training is done")
-        several[state] = json.loads((state / "settings.json").read_text())
+        several[state] = found
         if not (state / several[state]["method"] / "predictions.parquet").exists():
             raise Fault(f"--of {state} holds no predictions: its training is not done. Call its command again")
     if len(labels := {it["n_train"] for it in several.values()}) > 1:
@@ -355,9 +367,9 @@ def tokens_read(tokens: Tokens, params: lm_lstm.Params | mixed_lstm.Params, name
     if name == "language":
         return lengths([*params.lm_splits, "valid"], np.inf).sum()
     train, others = lengths(["train"], params.max_tokens), lengths(params.splits, params.max_tokens)
-    share = params.n_unlabelled * bool(params.virtual or params.entropy)
+    share = params.n_unlabelled * bool(len(others) and (params.virtual or params.entropy))
     return (
-        params.passes * (params.n_train or len(train)) * (train.mean() + share * others.mean())
+        params.passes * (params.n_train or len(train)) * (train.mean() + (share * others.mean() if share else 0))
         + lengths(["valid"], params.max_tokens).sum()
     )
 

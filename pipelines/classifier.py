@@ -190,14 +190,30 @@ def learn(
     best = fit(model, batches, loss, run, params.recipe(course.optimiser), judge, n_items, course.item_axis)
     run.say(f"keeps the weights of epoch {best}")
     if judge and params.target in ("one", "ordinal"):
-        of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])
-        floor = of_class.max() / of_class.sum()
-        if floor < 1 and max(row["valid_accuracy"] for row in run.curve) <= floor:  # of one class alone everything would be as right
-            said = f"no epoch is right of more of valid than one class for all would be, {floor:.1%}"
-            if (last := run.curve[-1])["valid_loss"] > untrained:
-                rose = f"the loss on valid rose from the new network's, {untrained:.4g}, to {last['valid_loss']:.4g}"
-                raise Fault(f"{run.name}: {rose}, and {said}; {run.last_good(last)}. Lower {params.causes}")
-            run.say(f"{said}. Lower {params.causes}")
+        check_learned(valid, untrained, params, run)
+
+
+def check_learned(valid: Split, untrained: float, params: TrainingKnobs, run: Run) -> None:
+    """Says where a training has learned nothing that valid shows, or ended with a loss there above `untrained`.
+
+    Raises:
+        Fault: both are so: the loss ended above, and no epoch is right of more of valid than one class for all would be, but by chance.
+    """
+    of_class = np.bincount(valid.class_ids[valid.class_ids != NO_CLASS])
+    n, floor = of_class.sum(), of_class.max() / of_class.sum()
+    best, ends = max(row["valid_accuracy"] for row in run.curve), run.curve[-1]["valid_loss"]
+    chance = 2 * (floor * (1 - floor) / n) ** 0.5  # two standard errors
+    rises = ends > 1.001 * untrained  # by more than rounding
+    rose = f"the loss on valid rose from the new network's, {untrained:.4g}, to {ends:.4g}"
+    beside = f"of more of valid than one class for all would be, {floor:.1%}"
+    if rises and best <= floor + chance and floor < 1:  # of one class alone everything would be as right
+        good = [row for row in run.curve if row["valid_loss"] <= untrained]
+        kept = run.last_good(good[-1] if good else None)
+        raise Fault(f"{run.name}: {rose}, and no epoch is right {beside}, but by chance ({best:.1%}); {kept}. Lower {params.causes}")
+    if rises:
+        run.say(f"{rose}: probabilities are too sure of themselves, which a row of temperature mends, or lower {params.causes}")
+    elif best <= floor < 1:
+        run.say(f"no epoch is right {beside}. Lower {params.causes}")
 
 
 def judge_of(

@@ -152,7 +152,9 @@ def foretell(tokens: Tokens, reader: Recurrent, layers: nn.ModuleList, params: L
     def batches(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         return streams(given, rng.permutation(len(given.offsets) - 1), params.lm_streams, params.lm_steps)
 
-    judged = list(streams(held_out, np.arange(len(held_out.offsets) - 1), params.lm_streams, params.lm_steps))
+    n_known = np.count_nonzero(held_out.values != UNKNOWN_ID)
+    n_judged = min(params.lm_streams, n_known or params.lm_streams)  # of few words fewer streams, so that they have one each
+    judged = list(streams(held_out, np.arange(len(held_out.offsets) - 1), n_judged, params.lm_steps))
     asked = [np.count_nonzero(after != NOT_ASKED) for _, after, *_ in judged]
 
     def validate() -> dict[str, float]:

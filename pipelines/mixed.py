@@ -33,7 +33,7 @@ from pipelines.recurrence import Recurrent, RecurrentKnobs
 
 
 class MixedKnobs(RecurrentKnobs):
-    causes: ClassVar[str] = "epsilon or lr"
+    causes: ClassVar[str] = "epsilon, entropy or lr"
 
     adversarial: float = Field(1.0, ge=0)  # a; 0 leaves a term out
     virtual: float = Field(1.0, ge=0)  # v

@@ -76,6 +76,16 @@ def test_the_estimate_of_the_sum_over_all_words_is_that_sum_on_average():
     assert ((made.mean(dim=0) - wanted).abs() < 4 * error).all()
 
 
+def test_of_many_drawn_words_the_estimate_is_the_full_softmax():
+    net = model(lm_softmax="sampled", n_sampled=200_000)
+    torch.manual_seed(1)
+    nn.init.normal_(net.softmax.bias)
+    states, words = torch.randn(6, 5), torch.tensor([0, 1, 2, 3, 4, 6])
+    with torch.no_grad():
+        estimate, full = net.train().surprise(states, words), net.eval().surprise(states, words)
+    assert estimate.tolist() == pytest.approx(full.tolist(), rel=0.02)
+
+
 def test_words_are_drawn_by_their_share_and_those_without_one_never():
     share = np.array([0.0, 0.5, 0.0, 0.2, 1e-9, 0.3 - 1e-9, 0.0])
     net = Foreteller(reader(7), reader(7).onward, share, LanguageKnobs(lm_softmax="sampled", n_sampled=100_000))
@@ -113,6 +123,13 @@ def test_the_loss_on_valid_is_a_mean_over_words_however_they_are_cut_into_steps(
         foretell(toy, net, net.onward, LanguageKnobs(lm_streams=2, lm_steps=steps, lm_epochs=1, lm_lr=1e-12), run)
         losses.append(run.curve[-1]["valid_loss"])
     assert losses == pytest.approx(losses[:1] * 3, rel=1e-6)
+
+
+def test_a_valid_of_fewer_words_than_streams_is_judged(tmp_path):
+    toy = tokens_of(tmp_path / "t", [[1, 2, 3, 4, 5, 6, 7, 8] * 5, [1, 2]], 9, ["train", "valid"])
+    net, run = reader(9), Run(tmp_path / "p", seed=1)
+    foretell(toy, net, net.onward, LanguageKnobs(lm_streams=4, lm_steps=3, lm_epochs=1), run)
+    assert run.curve[0]["valid_perplexity"] > 1
 
 
 @pytest.mark.parametrize("valid", [[], [[]], [[0]]])
@@ -155,6 +172,17 @@ def test_a_step_drops_the_same_numbers_of_all_its_words(tmp_path):
     assert (kept == kept[0]).all()
     assert 0.4 < kept.float().mean() < 0.6
     assert not (kept[:, 0] == kept[:, 1]).all()
+
+
+def test_what_is_read_and_what_foretells_is_dropped_in_training_alone(monkeypatch):
+    seen, net = [], model(lm_softmax="full")
+    net.reader.dropout.p = 0.5
+    monkeypatch.setattr(foretelling, "locked", lambda x, p: seen.append((tuple(x.shape), p)) or x)
+    step = torch.ones(6, 2, dtype=torch.int64), torch.ones(6, 2, dtype=torch.int64), torch.arange(2), torch.ones(2, dtype=torch.bool)
+    net.eval()(*step)
+    assert seen == []
+    net.train()(*step)
+    assert seen == [((6, 2, 4), 0.5), ((6, 2, 5), 0.5)]
 
 
 def test_too_few_words_for_the_streams_are_refused(tmp_path):

@@ -120,6 +120,25 @@ def test_padding_is_left_as_it_is_and_every_document_moves_as_far():
     assert r.square().sum(dim=(0, 2)).sqrt().tolist() == pytest.approx([0.7, 0.7])
 
 
+def test_each_step_of_the_search_is_of_the_length_that_is_asked_and_within_the_document():
+    read, x, steps = net(), torch.randn(3, 2, 2, dtype=torch.float64), []
+
+    def watched(y):
+        steps.append((y - x).detach())
+        return read(y)
+
+    virtual(watched, read(x), x, INSIDE, epsilon=0.7, xi=0.1, n_steps=3)
+    assert len(steps) == 3
+    for d in steps:
+        assert not d[1:, 1].any()
+        assert d.square().sum(dim=(0, 2)).sqrt().tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_what_normalises_words_has_a_gradient_too():
+    share = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: normalised(x, share), torch.randn(3, 2, dtype=torch.float64, requires_grad=True))
+
+
 def test_vectors_are_normalised_by_how_often_words_are_read():
     vectors, share = torch.tensor([[1.0, 2.0], [3.0, -2.0], [9.0, 9.0]]), torch.tensor([0.75, 0.25, 0.0])
     made = normalised(vectors, share)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.recurrence import Recurrent, RecurrentKnobs
+from pipelines.recurrence import Recurrent, RecurrentKnobs, backwards
 
 CELLS = [nn.RNN, nn.LSTM, nn.GRU]
 KINDS = [
@@ -56,6 +56,22 @@ def test_reads_as_torch_reads_packed_sequences(cell, kind):
             "last": torch.cat(list(last[-1 - kind["bidirectional"] :]), dim=1),
         }[kind["pooling"]]
         assert net(ids, lengths).numpy() == pytest.approx(net.decision(pooled).numpy(), abs=1e-6)
+
+
+def test_what_is_read_backwards_has_the_gradient_of_each_document_turned_by_itself():
+    layer, x, lengths = nn.GRU(4, 3).double(), torch.randn(5, 3, 4, dtype=torch.float64), torch.tensor([5, 1, 3])
+    weigh, found = torch.randn(5, 3, 3, dtype=torch.float64), []
+    for turn in (True, False):
+        given = x.clone().requires_grad_()
+        if turn:
+            states = backwards(lambda x: layer(x)[0], given, lengths)
+            parts = [states[:n, b] for b, n in enumerate(lengths)]
+        else:
+            parts = [layer(given[:n, b].flip(0))[0].flip(0) for b, n in enumerate(lengths)]
+        sum((part * weigh[: len(part), b]).sum() for b, part in enumerate(parts)).backward()
+        found.append((given.grad, *parts))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_locked_mask_is_the_same_at_every_token_and_another_in_every_document():

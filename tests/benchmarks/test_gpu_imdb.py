@@ -154,12 +154,12 @@ def test_what_was_learned_before_a_run_stopped_or_failed_is_handed_out(data, tmp
     assert run(data, "language", tmp_path, "--begin", snapshot, name="again")["begun"] == "from a snapshot, with a new optimiser"
 
     folder = tmp_path / "out" / "wild"
-    wild = ("mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "state-wild", "--out", folder, "--knob", "lr=1e30")
+    wild = ("mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "state-wild", "--out", folder, "--knob", "lr=100")
     failed = call(data, *wild)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
     result = json.loads((folder / "result.json").read_text())
-    assert "Lower epsilon or lr" in result["faults"][0]
+    assert "Lower epsilon, entropy or lr" in result["faults"][0]
     assert not result["done"]
 
 
@@ -191,6 +191,26 @@ def test_prepared_texts_of_other_reviews_are_refused(data, tmp_path):
     assert "imdb was 'another' and is " in done.stderr
 
 
+def test_without_reviews_without_labels_the_rest_is_trained_and_said(data, tmp_path):
+    (tmp_path / "imdb").mkdir()
+    for part in ("train", "test"):
+        shutil.copy(data / "imdb" / f"{part}.parquet", tmp_path / "imdb")
+    for _ in range(2):  # and again, when it is done
+        done = call(
+            tmp_path, "mixed_lstm", "--device", "cpu", "--few", "--state", tmp_path / "s", "--out", tmp_path / "o", "--knob", "epochs=1"
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / "o" / "result.json").read_text())["tokens/s"] > 0
+    (tmp_path / "s" / "settings.json").write_text("{")
+    for state, fault in ((tmp_path / "s", "settings.json cannot be read"), (tmp_path / "o" / "result.json", "is no folder")):
+        broken = call(
+            tmp_path, "mixed_lstm", "--device", "cpu", "--few", "--data", tmp_path / "s" / "data", "--state", state, "--out", tmp_path
+        )
+        assert broken.returncode == 1
+        assert "Traceback" not in broken.stderr
+        assert fault in broken.stderr
+
+
 def test_a_knob_that_is_none_is_named(data, tmp_path):
     done = call(
         data, "mixed_lstm", "--device", "cpu", "--state", tmp_path / "s", "--out", tmp_path / "o", "--knob", "lrr=1", "--knob", "lr=-1"
@@ -199,3 +219,8 @@ def test_a_knob_that_is_none_is_named(data, tmp_path):
     assert "Traceback" not in done.stderr
     assert "--knob lrr" in done.stderr
     assert "--knob lr:" in done.stderr
+    both = ("--knob", "num_layers=2", "--knob", "bidirectional=true")
+    done = call(data, "lm_lstm", "--device", "cpu", "--state", tmp_path / "s", "--out", tmp_path / "o", *both)
+    assert done.returncode == 1
+    assert "num_layers must be 1 where bidirectional" in done.stderr
+    assert "Traceback" not in done.stderr

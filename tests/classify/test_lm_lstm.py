@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipelines.classify.lm_lstm import Params, classify, probabilities_of
+from pipelines import foretelling
+from pipelines.classify.lm_lstm import Params, classify, language, probabilities_of
 from pipelines.labels import read
 from pipelines.method import Run
+from pipelines.mixed import Reader
 from tests.classify.test_mixed_lstm import WORDS, topics
 from tests.kill import check_goes_on
 from tests.texts import labelled
@@ -35,6 +37,15 @@ def test_the_classifier_begins_where_the_language_model_ends(tmp_path):
     short, long = (classify(toy, Params(**(still | {"lm_epochs": n})), Run(tmp_path / str(n), seed=1)).model()[1] for n in (1, 3))
     for name in ("embedding.weight", "onward.0.weight_hh_l0"):
         assert np.abs(short[name] - long[name]).max() > 0.01
+
+
+def test_the_layer_that_reads_backwards_learns_to_foretell_backwards(tmp_path, monkeypatch):
+    learned = []
+    monkeypatch.setattr(foretelling, "foretell", lambda tokens, model, layers, *more, backwards: learned.append((layers, backwards)))
+    params = Params(**SMALL, bidirectional=True)
+    model = Reader(np.zeros((5, 12), np.float32), False, 2, params)
+    assert list(language(None, model, params, Run(tmp_path / "p"))) == ["language", "backwards"]
+    assert learned == [(model.onward, False), (model.backward_, True)]
 
 
 def test_two_layers_both_ways_foretell_nothing():

@@ -60,32 +60,47 @@ def test_without_its_terms_it_is_the_plain_loss():
 
 
 def test_its_loss_is_the_sum_of_its_terms():
-    model, params = reader()
+    """Each with its weight; class 0 weighs twice and class 1 half; of the unlabelled ones there is one for two labelled."""
+    model, params = reader(adversarial=0.5, virtual=0.7, entropy=0.3, power_steps=3, label_smoothing=0.2)
     ids, lengths, truth = BATCH
+    weigh, half = torch.tensor([2.0, 0.5]), torch.full((2,), 0.5)
     inside = torch.arange(3)[:, None] < lengths
+
+    def cost(scores):
+        return classifier.losses(scores, truth, "one", 0.2, weigh)
+
+    def moved(ids, lengths, inside):
+        """What the terms without labels cost, by random directions that are drawn as `mixed` draws them."""
+        x = model.words(ids)
+        scores = model.read(x, lengths)
+        r = perturbation.virtual(lambda x: model.read(x, lengths), scores, x, inside, params.epsilon, params.xi, 3)
+        return 0.7 * perturbation.divergence(scores.log_softmax(1), model.read(x + r, lengths)) + 0.3 * perturbation.entropy(scores)
+
     x = model.words(ids)
-    scores = model.read(x, lengths)
-    plain = classifier.losses(scores, truth, "one", 0.0, ONES)
-    r = perturbation.adversarial(plain, x, inside, params.epsilon)
-    hit = classifier.losses(model.read(x + r, lengths), truth, "one", 0.0, ONES)
-    only = params.model_copy(update={"virtual": 0.0, "entropy": 0.0})
-    assert mixed(only, ONES, model, *BATCH).tolist() == pytest.approx((plain + hit).tolist(), rel=1e-5)
+    plain = cost(model.read(x, lengths))
+    hit = cost(model.read(x + perturbation.adversarial(plain, x, inside, params.epsilon), lengths))
     assert (hit > plain).all()
-    unsure = perturbation.entropy(scores)
-    only = params.model_copy(update={"adversarial": 0.0, "virtual": 0.0, "entropy": 2.0})
-    others = perturbation.entropy(model(*OTHERS)).mean()
-    assert mixed(only, ONES, model, *BATCH[:2], *OTHERS, torch.ones(2), truth).tolist() == pytest.approx(
-        (plain + 2 * unsure + 2 * others).tolist(), rel=1e-5
-    )
-    # the virtual term, by the same random direction
-    only = params.model_copy(update={"adversarial": 0.0, "entropy": 0.0})
-    torch.manual_seed(7)
-    whole = mixed(only, ONES, model, *BATCH)
     torch.manual_seed(7)
     torch.randint(2**31, ())
-    r = perturbation.virtual(lambda x: model.read(x, lengths), scores, x, inside, params.epsilon, params.xi, 1)
-    moved = perturbation.divergence(scores.log_softmax(1), model.read(x + r, lengths))
-    assert whole.tolist() == pytest.approx((plain + moved).tolist(), rel=1e-4)
+    own = moved(ids, lengths, inside)
+    torch.randint(2**31, ())
+    others = moved(*OTHERS, torch.arange(3)[:, None] < OTHERS[1])
+    torch.manual_seed(7)
+    whole = mixed(params, weigh, model, *BATCH[:2], *OTHERS, half, truth)
+    assert whole.tolist() == pytest.approx((plain + 0.5 * hit + own + 0.5 * others.mean()).tolist(), rel=1e-4)
+
+
+def test_word_vectors_learn_from_the_adversarial_term_too_and_what_is_added_to_them_is_a_constant():
+    model, params = reader(virtual=0.0, entropy=0.0)
+    ids, lengths, truth = BATCH
+    mixed(params, ONES, model, *BATCH).sum().backward()
+    made = model.embedding.weight.grad.clone()
+    model.zero_grad()
+    x = model.words(ids)
+    plain = classifier.losses(model.read(x, lengths), truth, "one", 0.0, ONES)
+    r = perturbation.adversarial(plain, x, torch.arange(3)[:, None] < lengths, params.epsilon).clone()
+    (plain + classifier.losses(model.read(x + r, lengths), truth, "one", 0.0, ONES)).sum().backward()
+    torch.testing.assert_close(made, model.embedding.weight.grad)
 
 
 def test_where_training_is_mixed_the_divergence_is_what_it_is_in_float32():
@@ -171,6 +186,7 @@ def test_texts_without_labels_are_all_read_before_any_is_again_and_lose_words_to
     classify(toy, Params(**SMALL | {"batch_size": 4, "n_unlabelled": 2.0, "word_dropout": 0.33}), Run(tmp_path / "p", seed=1))
     shown = list(courses[0].batches(read(toy, "train", ["x", "y"]), np.random.default_rng(0)))
     assert sorted(i for _, _, others, *_ in shown for i in others.max(axis=0)) == list(range(1, 33))
+    assert all(batch[4].tolist() == [0.5] * 4 for batch in shown)  # labelled ones for each of the others
     for part in (0, 2):
         assert 0.2 < np.mean([(batch[part] == 0).mean() for batch in shown]) < 0.45
 
@@ -214,17 +230,52 @@ def test_a_model_that_has_learned_nothing_is_none_and_what_to_lower_is_named(tmp
     run = Run(tmp_path / "q", seed=1, checkpoints=tmp_path / "kept")
     with pytest.raises(
         Fault,
-        match=r"rose from the new network's, 0\.\d+, to \d.*, and no epoch .* for all would be, 50\.0%; the last good epoch .*Lower epsilon or lr",
+        match=r"rose from the new network's, 0\.\d+, to \d.*, and no epoch .* for all would be, 50\.0%, but by chance \(.*Lower epsilon, entropy or lr",
     ):
         classify(labelled(tmp_path / "wrong", wrong, WORDS), Params(**SMALL), run)
     assert run.checkpoint.load()[1]["epoch"] == len(run.curve)
     assert not (tmp_path / "q").exists()
 
 
+def test_an_epsilon_that_makes_the_loss_rise_is_named_and_a_smaller_one_learns(tmp_path):
+    toy = labelled(tmp_path / "t", topics(64, 40, 64), WORDS)
+    knobs = SMALL | {"entropy": 2.0, "lr": 0.03}
+    made = classify(toy, Params(**knobs | {"epsilon": 0.5}), Run(tmp_path / "p", seed=5))
+    assert made.frame("valid")[0].eval("label == predicted").mean() > 0.8
+    run = Run(tmp_path / "q", seed=5, checkpoints=tmp_path / "kept")
+    with pytest.raises(
+        Fault, match=r"the loss on valid rose from .*, but by chance .*; (the last good|no) epoch .*\. Lower epsilon, entropy or lr"
+    ):
+        classify(toy, Params(**knobs | {"epsilon": 20.0}), run)
+    assert run.curve[-1]["valid_loss"] > run.curve[0]["valid_loss"]
+
+
+@pytest.mark.parametrize(("ends", "best", "heard"), [
+    (0.8, 0.55, "fault"),  # of 100, half of them of one class: 60 right are no more than chance
+    (0.8, 0.65, "too sure of themselves"),
+    (0.6, 0.50, "no epoch is right of more of valid"),
+    (0.6, 0.51, ""),
+])  # fmt: skip
+def test_what_is_told_of_a_training_that_may_have_learned_nothing(tmp_path, capsys, ends, best, heard):
+    valid = read(labelled(tmp_path / "t", [("valid", "xy"[i % 2], [1]) for i in range(100)], WORDS), "valid", ["x", "y"])
+    run = Run(tmp_path / "p", show=True)
+    run.curve += [
+        {"epoch": 1, "loss": 0.7, "valid_loss": 0.69, "valid_accuracy": best}, {"epoch": 2, "loss": 0.7, "valid_loss": ends, "valid_accuracy": 0.4},
+    ]  # fmt: skip
+    if heard == "fault":
+        with pytest.raises(Fault, match=r"rose from the new network's, 0\.7, to 0\.8, .* \(55\.0%\); the last good epoch is 1"):
+            classifier.check_learned(valid, 0.7, Params(), run)
+    else:
+        classifier.check_learned(valid, 0.7, Params(), run)
+        said = capsys.readouterr().out
+        assert heard in said
+        assert bool(heard) == bool(said)
+
+
 def test_a_valid_of_one_class_cannot_say_that_nothing_was_learned(tmp_path, capsys):
     rows = [row for row in topics(64, 40, 64) if row[:2] != ("valid", "y")]
     classify(labelled(tmp_path / "t", rows, WORDS), Params(**SMALL), Run(tmp_path / "p", seed=1, show=True))
-    assert "Lower epsilon" not in capsys.readouterr().out
+    assert "epsilon" not in capsys.readouterr().out
 
 
 def test_of_another_network_it_is_told_and_the_model_is_kept(tmp_path, capsys):
@@ -234,14 +285,14 @@ def test_of_another_network_it_is_told_and_the_model_is_kept(tmp_path, capsys):
     assert "than one class for all would be, 50.0%. Lower lr" in capsys.readouterr().out
 
 
-def test_an_epsilon_that_makes_the_loss_rise_ends_the_run_and_the_last_good_state_is_kept(tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_any_more_ends_the_run_and_the_last_good_state_is_kept(tmp_path, monkeypatch):
     toy = labelled(tmp_path / "t", topics(64, 40, 64), WORDS)
     run = Run(tmp_path / "p", seed=1, checkpoints=tmp_path / "kept")
     virtual = perturbation.virtual
     steps = iter(range(10**6))
     monkeypatch.setattr(perturbation, "virtual", lambda *given: virtual(*given) * (1 if next(steps) < 16 else torch.inf))
     with pytest.raises(
-        Fault, match=r"the loss, its gradient or a weight is not a number .* epoch 3.*last good epoch is 2.*Lower epsilon or lr"
+        Fault, match=r"the loss, its gradient or a weight is not a number .* epoch 3.*last good epoch is 2.*Lower epsilon, entropy or lr"
     ):
         classify(toy, Params(**SMALL), run)
     assert run.checkpoint.load()[1]["epoch"] == 2
