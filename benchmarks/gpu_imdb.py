@@ -334,7 +334,9 @@ def together(asked: argparse.Namespace) -> dict[str, Any]:
     members = [Predictions(state / it["method"]) for state, it in several.items()]
     members += bags(asked.state, data, asked.seed, few, n_train)
     made = ensemble.classify(
-        members, ensemble.Params(weights="chosen"), Run(asked.state / "together", "classify/together", asked.seed, show=True)
+        members,
+        ensemble.Params(weights="chosen", pool="logarithmic"),
+        Run(asked.state / "together", "classify/together", asked.seed, show=True),
     )
     spend(asked.state, begun)
     asked.out.mkdir(parents=True, exist_ok=True)

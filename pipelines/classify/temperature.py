@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from pipelines.artifacts.predictions import Predictions
 from pipelines.errors import Fault
-from pipelines.kernels.calibration import log_loss, temperature
+from pipelines.kernels.calibration import log_loss, logarithms, temperature
 from pipelines.method import Knobs, Run
 from pipelines.told import told, write_told
 
@@ -39,8 +39,3 @@ def classify(predictions: Predictions, params: Params, run: Run) -> Predictions:
 def combined(probabilities: list[np.ndarray], settings: dict, weights: dict[str, np.ndarray]) -> np.ndarray:
     """(N, C) float32, of what the one classifier says of any documents."""
     return softmax(logarithms(probabilities[0]) / weights["temperature"], axis=1).astype(np.float32)
-
-
-def logarithms(probabilities: np.ndarray) -> np.ndarray:
-    """(N, C) float64; of a probability that float32 has rounded to 0 that of the smallest there is."""
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype=np.float64))

@@ -14,6 +14,11 @@ from scipy.special import log_softmax
 COLDEST, HOTTEST = 1e-3, 1e3
 
 
+def logarithms(probabilities: np.ndarray) -> np.ndarray:
+    """float64; of a probability that float32 has rounded to 0 that of the smallest there is."""
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny, dtype=np.float64))
+
+
 def log_loss(scores: np.ndarray, class_ids: np.ndarray) -> float:
     """Mean of -ln p of the true classes, nats, for p = softmax(scores), (N, C)."""
     return float(-log_softmax(scores.astype(np.float64), axis=1)[np.arange(len(class_ids)), class_ids].mean())

@@ -522,18 +522,23 @@ def _majority(g: Graph, model: Model, ids: str, lengths: str) -> str:
 
 
 def _temperature(g: Graph, told: list[str], settings: dict, weights: dict[str, np.ndarray]) -> str:
-    logs = g("Log", g("Max", told[0], number(np.finfo(np.float32).tiny)))
-    return g("Softmax", g("Div", logs, weights["temperature"].astype(np.float32)), axis=1)
+    return g("Softmax", g("Div", _logarithms(g, told[0]), weights["temperature"].astype(np.float32)), axis=1)
+
+
+def _logarithms(g: Graph, p: str) -> str:
+    return g("Log", g("Max", p, number(np.finfo(np.float32).tiny)))
 
 
 def _ensemble(g: Graph, told: list[str], settings: dict, weights: dict[str, np.ndarray]) -> str:
     from pipelines.classify import ensemble
 
-    parts = [
-        g("Mul", g("Gather", p, integers(*order), axis=1), number(weight))
-        for weight, p, order in zip(weights["weights"], told, ensemble.orders(settings["classes"], settings["of"]), strict=True)
-    ]
-    return functools.reduce(lambda total, part: g("Add", total, part), parts)
+    of = ensemble.orders(settings["classes"], settings["of"])
+    ordered = [g("Gather", p, integers(*order), axis=1) for p, order in zip(told, of, strict=True)]
+    in_logarithms = ensemble.Params(**settings["params"]).pool == "logarithmic"
+    parts = [_logarithms(g, p) if in_logarithms else p for p in ordered]
+    parts = [g("Mul", part, number(weight)) for part, weight in zip(parts, weights["weights"], strict=True)]
+    total = functools.reduce(lambda total, part: g("Add", total, part), parts)
+    return g("Softmax", total, axis=1) if in_logarithms else total
 
 
 GRAPHS: dict[str, Callable[[Graph, Model, str, str], str]] = {  # -> probabilities

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import softmax
 
 from pipelines.artifacts.predictions import Predictions, as_label
-from pipelines.classify.ensemble import Params, classify, combined, mixture, simplex
+from pipelines.classify.ensemble import Params, classify, combined, logarithmic, mixture, simplex
 from pipelines.errors import Fault
-from pipelines.kernels.calibration import log_loss
+from pipelines.kernels.calibration import log_loss, smoothed_loss
 from pipelines.method import Run
 from tests.classify.test_temperature import CLASSES, predictions
 
@@ -54,16 +54,68 @@ def test_no_other_point_of_the_simplex_has_a_lower_loss():
     assert all(-np.log(other @ p).mean() >= loss - 1e-6 for other in rng.dirichlet(np.full(3, 0.5), 500))
 
 
+def test_equal_weights_of_logarithms_are_the_geometric_mean(tmp_path):
+    one, two = (
+        predictions(tmp_path / str(i), np.array([p, p]), ["valid", "test"], ["a", None], classes=["a", "b"])
+        for i, p in enumerate([[0.9, 0.1], [0.5, 0.5]])
+    )
+    made = classify([one, two], Params(pool="logarithmic"), Run(tmp_path / "p"))
+    assert made.frame("test")[1] == pytest.approx(np.array([[0.75, 0.25]]))  # odds of 9 and of 1: their geometric mean is 3
+
+
+def test_what_two_know_by_themselves_adds_up_in_logarithms(tmp_path):
+    """Where each has evidence of its own, the odds are the product of theirs (Bayes): weights of 1 each, which no linear pool can say."""
+    rng = np.random.default_rng(0)
+    n, shift = 40_000, np.array([1.0, 1.5])
+    truth = rng.integers(2, size=n)
+    seen = rng.normal(size=(2, n)) + shift[:, None] * (truth - 0.5)  # the log-odds of each are shift times what it has seen
+    p = 1 / (1 + np.exp(-shift[:, None] * seen))
+    labels = [["no", "yes"][c] if i < n // 2 else None for i, c in enumerate(truth)]
+    splits = ["valid"] * (n // 2) + ["test"] * (n // 2)
+    given = [predictions(tmp_path / str(i), np.stack([1 - q, q], axis=1), splits, labels, classes=["no", "yes"]) for i, q in enumerate(p)]
+    made = classify(given, Params(weights="chosen", pool="logarithmic"), Run(tmp_path / "p"))
+    assert made.model()[1]["weights"] == pytest.approx([1, 1], abs=0.06)
+    linear = classify(given, Params(weights="chosen"), Run(tmp_path / "linear"))
+    losses = [log_loss(np.log(it.frame("test")[1]), truth[n // 2 :]) for it in (made, linear)]
+    assert losses[0] < losses[1] - 0.01
+    assert np.array_equal(combined([it.frame("test")[1] for it in given], *made.model()), made.frame("test")[1])
+
+
+def test_no_other_weights_of_logarithms_have_a_lower_loss():
+    rng = np.random.default_rng(1)
+    logs, truth = np.log(rng.dirichlet(np.ones(3), (4, 50))), rng.integers(3, size=50)
+    logs[3] = 2 * np.eye(3)[(truth + 1) % 3]  # always wrong
+    best = logarithmic(logs, truth)
+    assert (best >= 0).all()
+    assert best[3] == 0
+    loss = smoothed_loss(np.tensordot(best, logs, 1), truth)
+    others = [best + rng.normal(0, 0.3, 4) for _ in range(300)] + [*rng.dirichlet(np.full(4, 0.5), 300)]
+    assert all(smoothed_loss(np.tensordot(np.maximum(other, 0), logs, 1), truth) >= loss - 1e-7 for other in others)
+
+
+def test_a_logarithmic_pool_of_who_is_always_right_stays_finite(tmp_path):
+    p = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [1.0, 0.0, 0.0]])
+    given = [predictions(tmp_path / name, p, ["valid", "valid", "test"], ["a", "b", None]) for name in ("one", "two")]
+    made = classify(given, Params(weights="chosen", pool="logarithmic"), Run(tmp_path / "p"))
+    assert np.isfinite(made.model()[1]["weights"]).all()
+    assert made.frame("valid")[1].max() < 0.95  # of two documents: (2 + 1) / (2 + 3) of the truth is the aim
+    assert made.frame("test")[1] == pytest.approx(np.array([[1, 0, 0]]), abs=1e-6)
+
+
 def test_documents_in_another_order_and_classes_in_another_order_are_matched(tmp_path):
     p = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
     one = predictions(tmp_path / "one", p, ["valid", "test"], ["a", None])
     other = predictions(
         tmp_path / "other", p[::-1][:, [2, 0, 1]], ["test", "valid"], [None, "a"], classes=["c", "a", "b"], ids=["d1", "d0"]
     )
-    for weights in ("equal", "chosen"):
-        made = classify([one, other], Params(weights=weights), Run(tmp_path / weights))
+    for weights, pool in (("equal", "logarithmic"), ("equal", "linear"), ("chosen", "linear")):
+        made = classify([one, other], Params(weights=weights, pool=pool), Run(tmp_path / weights / pool))
         assert made.frame("valid")[1] == pytest.approx(p[:1], abs=1e-6)
         assert made.frame("test")[1] == pytest.approx(p[1:], abs=1e-6)
+    made = classify(
+        [one, other], Params(weights="chosen", pool="logarithmic"), Run(tmp_path / "free")
+    )  # one document: they are as sure as may be
+    assert made.frame("test")[1][0].argmax() == 2
     assert np.array_equal(combined([one.frame("test")[1], other.frame("test")[1]], *made.model()), made.frame("test")[1])
 
 
@@ -162,6 +214,12 @@ def test_weights_of_numbers_are_never_below_nought_and_no_other_point_of_the_sim
     error = np.square(best @ said - truth).sum()
     assert all(np.square(other @ said - truth).sum() >= error - 1e-6 for other in rng.dirichlet(np.full(4, 0.5), 500))
     assert simplex(np.zeros((2, 3)), np.zeros(3)).sum() == 1  # both are right everywhere
+
+
+def test_logarithms_are_of_one_class_each(tmp_path):
+    given = [of_several(tmp_path / name, np.full((1, 3), 1 / 3), ["a"], ["valid"]) for name in ("one", "two")]
+    with pytest.raises(Fault, match="pool: logarithmic is for one class each, and these are several classes each. Leave pool out"):
+        classify(given, Params(pool="logarithmic"), Run(tmp_path / "p"))
 
 
 def test_rows_of_other_answers_are_refused(tmp_path):
